@@ -1,0 +1,2 @@
+//! The `pannier` program: parse, run, exit code; nothing else.
+fn main() {}

@@ -1,0 +1,13 @@
+//! Requests and responses of the controller's API, version 1 (`docs/protocol.md`): plain values.
+//!
+//! Does: say what an agent asks and a controller answers, in types that both sides share.
+//! Does not: know how they travel (in process today, HTTP beside it) or what either side does with them.
+//! May import: `model`.
+
+pub mod build;
+pub mod session;
+pub mod stash;
+
+pub use build::{BuildId, StashName};
+pub use session::{Commit, Open, Opened, PackIntent, SessionId, SignedPack};
+pub use stash::{Committed, PackDownload, Resolved, StashInfo};

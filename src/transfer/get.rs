@@ -1,0 +1,1 @@
+//! Reads ranges of a pack by its signed URL.

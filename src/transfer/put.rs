@@ -1,0 +1,1 @@
+//! Sends one finished pack by its signed URL.
