@@ -4,8 +4,10 @@
 //! Does not: decide what to move (the agent does) or who may (the controller does).
 //! May import: `model`, `protocol`, `http`.
 
+pub mod error;
 pub mod get;
 pub mod put;
 pub mod remote;
 
+pub use error::TransferError;
 pub use remote::{Remote, RemoteError};

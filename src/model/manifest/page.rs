@@ -1,7 +1,5 @@
 //! About a thousand consecutive entries, column by column, so that like stands beside like when it is compressed.
 
-use std::ops::Range;
-
 use crate::model::entry::{ChunkRef, Content, Entry, EntryKind, Owner, Timestamp, Xattr};
 use crate::model::entry_path::EntryPath;
 use crate::model::wire::{Reader, Writer};
@@ -16,24 +14,27 @@ const KIND_MASK: u8 = 0b0000_0111;
 const HAS_OWNER: u8 = 0b0000_1000;
 const HAS_XATTRS: u8 = 0b0001_0000;
 
-/// Cuts `entries` (sorted by path) into pages: after a path whose BLAKE3 says so, within bounds of count and weight.
+/// Says where one page ends and the next begins: after a path whose BLAKE3 says so, within bounds of count and weight.
 ///
 /// A cut depends on the paths near it alone, so that an insertion changes one page, seldom two.
-pub fn cuts(entries: &[Entry]) -> Vec<Range<usize>> {
-    let (mut pages, mut start, mut weight) = (Vec::new(), 0, 0);
-    for (index, entry) in entries.iter().enumerate() {
-        weight += entry_weight(entry);
-        let count = index + 1 - start;
-        let full = count >= limits::PAGE_MAX_ENTRIES || weight >= limits::PAGE_MAX_WEIGHT_BYTES;
-        if full || (count >= limits::PAGE_MIN_ENTRIES && path_cuts(&entry.path)) {
-            pages.push(start..index + 1);
-            (start, weight) = (index + 1, 0);
+#[derive(Debug, Default)]
+pub struct Cutter {
+    count: usize,
+    weight: usize,
+}
+
+impl Cutter {
+    /// Takes the next entry in the order of paths; answers whether its page ends with it.
+    pub fn ends_after(&mut self, entry: &Entry) -> bool {
+        self.count += 1;
+        self.weight += entry_weight(entry);
+        let full = self.count >= limits::PAGE_MAX_ENTRIES || self.weight >= limits::PAGE_MAX_WEIGHT_BYTES;
+        let ends = full || (self.count >= limits::PAGE_MIN_ENTRIES && path_cuts(&entry.path));
+        if ends {
+            *self = Self::default();
         }
+        ends
     }
-    if start < entries.len() {
-        pages.push(start..entries.len());
-    }
-    pages
 }
 
 /// The first four bytes of the path's BLAKE3, little-endian, leave no rest modulo the average.

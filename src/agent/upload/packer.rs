@@ -1,0 +1,112 @@
+//! Frames compressed side by side, packed in order, sent by signed URL.
+
+use std::sync::Mutex;
+use std::thread::Scope;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::model::PackName;
+use crate::model::progress::Progress;
+use crate::pack::{Builder, EncodedFrame, FinishedPack, FrameBuilder, FrameEncoder};
+use crate::protocol::PackIntent;
+use crate::transfer::put::put;
+
+use super::session::Session;
+use super::{Counters, UploadOptions};
+use crate::agent::error::AgentError;
+
+/// A stash whose file chunks take less than this keeps its manifest in the same pack: one PUT.
+const SMALL_STASH_BYTES: u64 = 4 << 20;
+
+/// A frame on its way through the compressors, taken up in the order in which it was handed in.
+pub(super) struct PendingFrame {
+    encoded: Receiver<Result<EncodedFrame, AgentError>>,
+    manifest: bool,
+}
+
+struct Job {
+    frame: FrameBuilder,
+    answer: Sender<Result<EncodedFrame, AgentError>>,
+}
+
+/// The compressing threads' queue.
+pub(super) struct Compressors {
+    jobs: Sender<Job>,
+    order: Sender<PendingFrame>,
+}
+
+impl Compressors {
+    /// Starts the threads; the receiver yields frames in the order of [`Compressors::compress`].
+    pub(super) fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        options: UploadOptions,
+    ) -> Result<(Self, Receiver<PendingFrame>), AgentError> {
+        let threads = options.threads.max(1);
+        let (jobs, jobs_out) = bounded::<Job>(threads);
+        let (order, frames) = bounded(2 * threads);
+        for _ in 0..threads {
+            let jobs: Receiver<Job> = jobs_out.clone();
+            scope.spawn(move || {
+                let mut encoder = FrameEncoder::new(options.level);
+                for job in jobs {
+                    // The packer may have stopped; then nobody wants the answer.
+                    let _ = job.answer.send(encoder.encode(job.frame).map_err(AgentError::Compress));
+                }
+            });
+        }
+        Ok((Self { jobs, order }, frames))
+    }
+
+    /// Hands a frame in; nothing happens to an empty one.
+    pub(super) fn compress(&self, frame: FrameBuilder, manifest: bool) -> Result<(), AgentError> {
+        if frame.is_empty() {
+            return Ok(());
+        }
+        let (answer, encoded) = bounded(1);
+        self.order.send(PendingFrame { encoded, manifest }).map_err(|_| AgentError::Stopped)?;
+        self.jobs.send(Job { frame, answer }).map_err(|_| AgentError::Stopped)
+    }
+}
+
+/// Puts frames into packs, in order; file chunks and manifest apart unless both are small.
+pub(super) fn pack_frames(frames: &Receiver<PendingFrame>, packs: &Sender<FinishedPack>) -> Result<(), AgentError> {
+    let mut builder = Builder::default();
+    let mut in_manifest = false;
+    for frame in frames {
+        let encoded = frame.encoded.recv().map_err(|_| AgentError::Stopped)??;
+        let turns_to_manifest = frame.manifest && !in_manifest;
+        in_manifest = frame.manifest;
+        if builder.is_full() || (turns_to_manifest && builder.len() >= SMALL_STASH_BYTES) {
+            send(std::mem::take(&mut builder), packs)?;
+        }
+        builder.push(encoded);
+    }
+    send(builder, packs)
+}
+
+fn send(builder: Builder, packs: &Sender<FinishedPack>) -> Result<(), AgentError> {
+    if builder.is_empty() {
+        return Ok(());
+    }
+    packs.send(builder.finish()).map_err(|_| AgentError::Stopped)
+}
+
+/// Signs and sends packs until there are no more; each is durable before its name is noted.
+pub(super) fn send_packs(
+    packs: &Receiver<FinishedPack>,
+    session: &Session<'_>,
+    sent: &Mutex<Vec<PackName>>,
+    counters: &Counters,
+    progress: &Progress,
+) -> Result<(), AgentError> {
+    for pack in packs {
+        let intent = PackIntent { len: pack.len, footer_digest: pack.footer_digest };
+        for signed in session.remote.sign(session.id()?, &[intent])? {
+            put(&signed, &pack.parts)?;
+            sent.lock().map_err(|_| AgentError::Stopped)?.push(signed.name);
+        }
+        counters.uploaded_bytes.add(pack.len);
+        progress.moved_bytes.add(pack.len);
+    }
+    Ok(())
+}
