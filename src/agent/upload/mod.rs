@@ -91,17 +91,27 @@ pub fn upload<R>(
     let (packs_in, finished_packs) = bounded(0);
     let fed = thread::scope(|scope| {
         let (compressors, frames) = Compressors::start(scope, options)?;
-        scope.spawn(|| failure.keep(ask_and_frame(&windows, &session, &compressors, &counters, progress), windows, compressors));
-        scope.spawn(|| failure.keep(pack_frames(&frames, &packs_in), frames, packs_in));
+        let (session, packs, counters, failure) = (&session, &packs, &counters, &failure);
+        scope.spawn(move || {
+            let result = ask_and_frame(&windows, session, &compressors, counters, progress);
+            failure.keep(result, (windows, compressors));
+        });
+        scope.spawn(move || failure.keep(pack_frames(&frames, &packs_in), (frames, packs_in)));
         for _ in 0..SENDERS {
             let finished: Receiver<_> = finished_packs.clone();
-            let (session, packs, counters, failure) = (&session, &packs, &counters, &failure);
             scope.spawn(move || {
-                failure.keep(send_packs(&finished, session, packs, counters, progress), finished, ());
+                let result = send_packs(&finished, session, packs, counters, progress);
+                failure.keep(result, finished);
             });
         }
         drop(finished_packs);
-        let mut feeder = Feed { windows: windows_in, window: Window::default(), seen: DigestSet::default(), session: &session };
+        let mut feeder = Feed {
+            windows: windows_in,
+            window: Window::default(),
+            seen: DigestSet::default(),
+            session,
+            failure,
+        };
         let fed = feed(&mut feeder)?;
         feeder.flush()?;
         Ok(fed)
@@ -133,6 +143,7 @@ pub struct Feed<'a> {
     window: Window,
     seen: DigestSet,
     session: &'a Session<'a>,
+    failure: &'a Failure,
 }
 
 impl Feed<'_> {
@@ -172,6 +183,9 @@ impl Feed<'_> {
         if window.is_empty() {
             return Ok(());
         }
+        if self.failure.is_known() {
+            return Err(AgentError::Stopped);
+        }
         self.windows.send(window).map_err(|_| AgentError::Stopped)
     }
 }
@@ -183,14 +197,18 @@ struct Failure(Mutex<Option<AgentError>>);
 impl Failure {
     /// Keeps a thread's error unless one was kept before, and only then drops the thread's channel ends, so that its
     /// neighbours see closed channels after the reason is known.
-    fn keep<A, B>(&self, result: Result<(), AgentError>, upstream: A, downstream: B) {
+    fn keep<E>(&self, result: Result<(), AgentError>, ends: E) {
         if let Err(error) = result
             && !matches!(error, AgentError::Stopped)
             && let Ok(mut first) = self.0.lock()
         {
             first.get_or_insert(error);
         }
-        drop((upstream, downstream));
+        drop(ends);
+    }
+
+    fn is_known(&self) -> bool {
+        self.0.lock().is_ok_and(|first| first.is_some())
     }
 
     fn take(&self) -> Option<AgentError> {

@@ -1,0 +1,180 @@
+//! A stash while it is made: what the walk found, and the content of each file as it becomes known.
+//! Not yet a manifest: entries are made one by one when pages are, so that a million of them never stand twice.
+
+use std::collections::HashMap;
+
+use crate::model::entry::Owner;
+use crate::model::{Content, Entry, EntryKind};
+use crate::workspace::stat::{FileType, Stat};
+use crate::workspace::stat_cache::{StatCache, StatCacheWriter};
+use crate::workspace::walk::{Found, Skipped};
+
+use super::error::Problem;
+use super::read_file::ReadFile;
+
+/// The entries of a stash under way, in path order.
+pub(super) struct Draft {
+    /// What the walk found; the stat of a file that was read is that of the state that was read.
+    pub(super) found: Vec<Found>,
+    files: Vec<FileState>,
+    /// For an inode with several names: each later name's index → the first one's.
+    links: HashMap<usize, usize>,
+    owner: bool,
+    /// Entries that are not as they stand in the workspace.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// What is known of an entry's content.
+enum FileState {
+    /// Not a regular file, or a later name of one.
+    NoContent,
+    /// Must be read.
+    Unread,
+    /// Taken from the stat cache, unopened.
+    Cached(Content),
+    /// Read in this run.
+    Read(Content),
+    /// Read, but changing under the reader: not to be trusted next time.
+    Unstable(Content),
+    /// Not in the stash.
+    Dropped,
+}
+
+impl Draft {
+    /// Looks every file up in the cache.
+    pub(super) fn new(found: Vec<Found>, skipped: &[Skipped], cache: &StatCache, owner: bool) -> Self {
+        let links = hard_links(&found);
+        let state = |(index, found): (usize, &Found)| match found.stat.file_type() {
+            FileType::File if links.contains_key(&index) => FileState::NoContent,
+            FileType::File if found.stat.size == 0 => FileState::Cached(Content::default()),
+            FileType::File => cache.lookup(&found.stat).map_or(FileState::Unread, FileState::Cached),
+            _ => FileState::NoContent,
+        };
+        let files = found.iter().enumerate().map(state).collect();
+        let problems = skipped.iter().filter_map(Problem::of_skipped).collect();
+        Self { found, files, links, owner, problems }
+    }
+
+    /// Indices of the files that must be read.
+    pub(super) fn unread(&self) -> Vec<usize> {
+        self.indices(|state| matches!(state, FileState::Unread))
+    }
+
+    /// Indices and contents of the files that were taken from the cache and hold something.
+    pub(super) fn cached(&self) -> impl Iterator<Item = (usize, &Content)> {
+        self.files.iter().enumerate().filter_map(|(index, state)| match state {
+            FileState::Cached(content) if content.size > 0 => Some((index, content)),
+            _ => None,
+        })
+    }
+
+    /// Takes the outcome of reading a file.
+    pub(super) fn read(&mut self, index: usize, outcome: ReadFile) {
+        let found = &mut self.found[index];
+        let mut problem = |what: &str, is_error| {
+            self.problems.push(Problem { path: found.path.to_string(), what: what.to_owned(), is_error });
+        };
+        self.files[index] = match outcome {
+            ReadFile::Whole(content, stat) => {
+                found.stat = stat;
+                FileState::Read(content)
+            }
+            ReadFile::Changing(content, stat) => {
+                problem("changed while it was read; its last reading is in the stash", true);
+                found.stat = stat;
+                FileState::Unstable(content)
+            }
+            ReadFile::Vanished => {
+                problem("vanished before it was read", true);
+                FileState::Dropped
+            }
+            ReadFile::Unreadable(why) => {
+                problem(&why, true);
+                FileState::Dropped
+            }
+        };
+    }
+
+    /// How many entries came from the cache unopened, and the bytes of those files.
+    pub(super) fn unopened(&self) -> (u64, u64) {
+        self.cached().fold((0, 0), |(files, bytes), (_, content)| (files + 1, bytes + content.size))
+    }
+
+    /// The entries of the stash, in path order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {
+        (0..self.found.len()).filter_map(|index| self.entry(index))
+    }
+
+    /// Whether everything in the cache was hit and nothing else is known, so that writing it again changes nothing.
+    pub(super) fn is_all_cached(&self, cache: &StatCache) -> bool {
+        let cached = self.cached().count();
+        cached == cache.len() && !self.files.iter().any(|state| matches!(state, FileState::Read(_)))
+    }
+
+    /// Gives every trustworthy content to the next stat cache.
+    pub(super) fn remember(&self, writer: &mut StatCacheWriter) {
+        for (found, state) in self.found.iter().zip(&self.files) {
+            if let FileState::Cached(content) | FileState::Read(content) = state
+                && content.size > 0
+            {
+                writer.push(&found.stat, content);
+            }
+        }
+    }
+
+    fn entry(&self, index: usize) -> Option<Entry> {
+        let kind = match self.links.get(&index) {
+            // The name that owns the data cannot be read, so this one cannot either; it is named as the problem.
+            Some(&first) if matches!(self.files[first], FileState::Dropped) => return None,
+            Some(&first) => EntryKind::HardLink { target: self.found[first].path.clone() },
+            None => self.kind(index)?,
+        };
+        let found = &self.found[index];
+        let owner = self.owner.then_some(Owner { uid: found.stat.uid, gid: found.stat.gid });
+        // All names of an inode say the same, also when it was read in a later state than the walk saw.
+        let stat: &Stat = self.links.get(&index).map_or(&found.stat, |&first| &self.found[first].stat);
+        Some(Entry {
+            path: found.path.clone(),
+            mode: stat.permissions(),
+            mtime: stat.mtime,
+            owner,
+            xattrs: found.xattrs.clone(),
+            kind,
+        })
+    }
+
+    fn kind(&self, index: usize) -> Option<EntryKind> {
+        let found = &self.found[index];
+        match found.stat.file_type() {
+            FileType::Directory => Some(EntryKind::Directory),
+            FileType::Fifo => Some(EntryKind::Fifo),
+            FileType::Symlink => Some(EntryKind::Symlink { target: found.target.clone()? }),
+            FileType::File => match &self.files[index] {
+                FileState::Cached(content) | FileState::Read(content) | FileState::Unstable(content) => {
+                    Some(EntryKind::File(content.clone()))
+                }
+                FileState::NoContent | FileState::Unread | FileState::Dropped => None,
+            },
+            FileType::Other => None,
+        }
+    }
+
+    fn indices(&self, wanted: impl Fn(&FileState) -> bool) -> Vec<usize> {
+        self.files.iter().enumerate().filter(|(_, state)| wanted(state)).map(|(index, _)| index).collect()
+    }
+}
+
+/// For each name of an inode but the first: the index of the first.
+fn hard_links(found: &[Found]) -> HashMap<usize, usize> {
+    let mut first = HashMap::new();
+    let mut links = HashMap::new();
+    for (index, found) in found.iter().enumerate() {
+        if found.stat.nlink > 1 && found.stat.file_type() != FileType::Directory {
+            match first.get(&(found.stat.dev, found.stat.ino)) {
+                Some(&owner) => drop(links.insert(index, owner)),
+                None => drop(first.insert((found.stat.dev, found.stat.ino), index)),
+            }
+        }
+    }
+    links
+}

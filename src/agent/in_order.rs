@@ -1,0 +1,109 @@
+//! Chunks read one after the other, for whoever needs bytes in order: manifests, exports.
+//! Not for unstash, which takes frames in the order in which they stand.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rayon::prelude::*;
+
+use crate::model::{ChunkRef, Digest};
+use crate::pack::{frame, ranges};
+
+use super::error::AgentError;
+use super::open_stash::{OpenStash, Place};
+
+/// Frames that are decoded at once and kept: 16 MiB of plaintext.
+const FRAMES_AT_ONCE: usize = 16;
+
+/// A reader that keeps the frames of the window that it is in.
+pub(super) struct InOrder<'a> {
+    stash: &'a OpenStash<'a>,
+    frames: HashMap<(u32, u32), Vec<u8>>,
+}
+
+impl<'a> InOrder<'a> {
+    pub(super) fn new(stash: &'a OpenStash<'a>) -> Self {
+        Self { stash, frames: HashMap::new() }
+    }
+
+    /// Gives the bytes of each of `chunks` to `each`; `what` needs them, for the error.
+    pub(super) fn read(
+        &mut self,
+        chunks: &[ChunkRef],
+        what: &str,
+        mut each: impl FnMut(&[u8]) -> Result<(), AgentError>,
+    ) -> Result<(), AgentError> {
+        let mut rest = chunks;
+        while !rest.is_empty() {
+            let places = self.window(rest, what)?;
+            self.load(&places)?;
+            for (chunk, place) in rest.iter().zip(&places) {
+                each(self.bytes(chunk, *place, what)?)?;
+            }
+            rest = &rest[places.len()..];
+        }
+        Ok(())
+    }
+
+    /// Places of as many of the next chunks as stand in [`FRAMES_AT_ONCE`] frames; at least one.
+    fn window(&self, chunks: &[ChunkRef], what: &str) -> Result<Vec<Place>, AgentError> {
+        let mut frames = BTreeSet::new();
+        let mut places = Vec::new();
+        for chunk in chunks {
+            let place = self.stash.place(&chunk.digest, what)?;
+            frames.insert((place.pack, place.frame));
+            if frames.len() > FRAMES_AT_ONCE {
+                break;
+            }
+            places.push(place);
+        }
+        Ok(places)
+    }
+
+    /// Keeps exactly the frames of `places`, fetching and decoding those that are new, side by side.
+    fn load(&mut self, places: &[Place]) -> Result<(), AgentError> {
+        let mut wanted: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        places.iter().for_each(|place| drop(wanted.entry(place.pack).or_default().insert(place.frame)));
+        self.frames.retain(|(pack, frame), _| wanted.get(pack).is_some_and(|frames| frames.contains(frame)));
+        let mut fetches = Vec::new();
+        for (pack, frames) in wanted {
+            let new: Vec<usize> =
+                frames.into_iter().filter(|&frame| !self.frames.contains_key(&(pack, frame))).map(|frame| frame as usize).collect();
+            let footer = &self.stash.packs[pack as usize].footer;
+            fetches.extend(ranges::plan(footer, &new).into_iter().map(|fetch| (pack, fetch)));
+        }
+        let decoded: Vec<_> =
+            fetches.into_par_iter().map(|(pack, fetch)| self.fetch(pack, &fetch)).collect::<Result<_, _>>()?;
+        self.frames.extend(decoded.into_iter().flatten());
+        Ok(())
+    }
+
+    fn fetch(&self, pack: u32, fetch: &ranges::Fetch) -> Result<Vec<((u32, u32), Vec<u8>)>, AgentError> {
+        let open = &self.stash.packs[pack as usize];
+        let bytes = open.source.read(fetch.range.clone())?;
+        let decode = |&index: &usize| {
+            let layout = &open.footer.frames[index];
+            let mut plain = Vec::new();
+            let start = (layout.offset - fetch.range.start) as usize;
+            let stored = &bytes[start..start + layout.stored_len as usize];
+            frame::decode(layout, stored, &open.footer.chunks[layout.chunks.clone()], &mut plain)
+                .map_err(|error| self.stash.damaged(&open.source, error))?;
+            Ok(((pack, index as u32), plain))
+        };
+        fetch.frames.par_iter().map(decode).collect()
+    }
+
+    fn bytes(&self, chunk: &ChunkRef, place: Place, what: &str) -> Result<&[u8], AgentError> {
+        let layout = self.stash.frame(place);
+        let footer = &self.stash.packs[place.pack as usize].footer;
+        let before: usize =
+            footer.chunks[layout.chunks.start..place.chunk as usize].iter().map(|chunk| chunk.len as usize).sum();
+        let frame = self.frames.get(&(place.pack, place.frame));
+        let bytes = frame.and_then(|frame| frame.get(before..before + chunk.len as usize));
+        bytes.filter(|_| footer.chunks[place.chunk as usize].len == chunk.len).ok_or_else(|| lost(&chunk.digest, what, self.stash))
+    }
+}
+
+/// A manifest that gives a chunk another length than its pack does names no chunk that exists.
+fn lost(chunk: &Digest, what: &str, stash: &OpenStash<'_>) -> AgentError {
+    AgentError::NoSuchChunk { chunk: *chunk, what: what.to_owned(), stash: stash.info.name.clone() }
+}

@@ -1,0 +1,212 @@
+//! A stash opened for reading: its packs' footers, an index from digest to place, its root and pages.
+//! Verifies every chunk that it hands out; reports a pack that is damaged.
+
+use std::ops::Range;
+use std::thread;
+
+use crate::model::manifest::{ManifestError, Root, chunk_list, page};
+use crate::model::pack_layout::{Footer, Frame};
+use crate::model::{ChunkRef, Content, Digest, Entry, EntryPath};
+use crate::pack::{PackError, decode_tail};
+use crate::protocol::{BuildId, Resolved, SessionId, StashInfo, StashName};
+use crate::transfer::Remote;
+use crate::transfer::get::PackSource;
+
+use super::error::AgentError;
+use super::in_order::InOrder;
+
+/// Tails that are read at the same time.
+const TAILS_AT_ONCE: usize = 8;
+
+/// A stash whose packs' footers have been read, under a lease that ends with this value.
+pub struct OpenStash<'a> {
+    remote: &'a dyn Remote,
+    session: SessionId,
+    /// The stash as the controller has it.
+    pub info: StashInfo,
+    pub(super) packs: Vec<OpenPack>,
+    /// First eight bytes of a chunk's digest, its pack, its place among the pack's chunks; sorted.
+    index: Vec<(u64, u32, u32)>,
+}
+
+/// A pack with what it holds.
+pub(super) struct OpenPack {
+    pub(super) source: PackSource,
+    pub(super) footer: Footer,
+}
+
+/// Where a chunk stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) pack: u32,
+    pub(super) frame: u32,
+    pub(super) chunk: u32,
+}
+
+impl<'a> OpenStash<'a> {
+    /// Finds a stash and reads the footers of its packs: one request and a GET for each pack.
+    pub fn open(remote: &'a dyn Remote, build: &BuildId, name: &StashName) -> Result<Self, AgentError> {
+        let Resolved { session, stash: info, packs } = remote.resolve(build, name)?;
+        let mut open = Self { remote, session, info, packs: Vec::new(), index: Vec::new() };
+        let sources: Vec<PackSource> = packs.into_iter().map(PackSource::new).collect();
+        let footers = open.read_footers(&sources)?;
+        open.packs = sources.into_iter().zip(footers).map(|(source, footer)| OpenPack { source, footer }).collect();
+        open.index = index(&open.packs);
+        Ok(open)
+    }
+
+    fn read_footers(&self, sources: &[PackSource]) -> Result<Vec<Footer>, AgentError> {
+        let mut footers = Vec::with_capacity(sources.len());
+        for group in sources.chunks(TAILS_AT_ONCE) {
+            let read = thread::scope(|scope| {
+                let readers: Vec<_> = group.iter().map(|source| scope.spawn(|| self.read_footer(source))).collect();
+                let joined = readers.into_iter().map(|reader| reader.join().unwrap_or(Err(AgentError::Stopped)));
+                joined.collect::<Result<Vec<_>, _>>()
+            })?;
+            footers.extend(read);
+        }
+        Ok(footers)
+    }
+
+    fn read_footer(&self, source: &PackSource) -> Result<Footer, AgentError> {
+        let len = source.pack.len;
+        let tail = match source.read(len.saturating_sub(source.pack.tail_len)..len) {
+            Ok(tail) => tail,
+            Err(error) => {
+                self.report(source, &error.to_string());
+                return Err(error.into());
+            }
+        };
+        decode_tail(&tail, len).map_err(|error| self.damaged(source, error))
+    }
+
+    /// The root, verified.
+    pub fn root(&self) -> Result<Root, AgentError> {
+        let mut root = None;
+        // The root's length is not known beforehand; its place says it.
+        let chunk = self.chunk_ref(&self.info.id, "the manifest")?;
+        InOrder::new(self).read(&[chunk], "the manifest", |bytes| {
+            root = Some(Root::decode(bytes).map_err(|source| self.manifest_error(source))?);
+            Ok(())
+        })?;
+        root.ok_or(AgentError::Stopped)
+    }
+
+    /// The entries of some pages, a page at a time and in order.
+    pub fn pages(
+        &self,
+        root: &Root,
+        pages: Range<usize>,
+        mut each: impl FnMut(Vec<Entry>) -> Result<(), AgentError>,
+    ) -> Result<(), AgentError> {
+        let chunks: Vec<ChunkRef> = root.pages[pages].iter().map(|page| page.chunk).collect();
+        InOrder::new(self).read(&chunks, "the manifest", |bytes| {
+            each(page::decode(bytes).map_err(|source| self.manifest_error(source))?)
+        })
+    }
+
+    /// Every entry of the stash, or those at and beneath `paths`; in order of path, each once.
+    pub fn entries(&self, root: &Root, paths: &[EntryPath]) -> Result<Vec<Entry>, AgentError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        if paths.is_empty() {
+            self.pages(root, 0..root.pages.len(), |page| {
+                entries.extend(page);
+                Ok(())
+            })?;
+            return Ok(entries);
+        }
+        for path in paths {
+            let before = entries.len();
+            self.pages(root, root.pages_within(path), |page| {
+                entries.extend(page.into_iter().filter(|entry| entry.path.is_within(path)));
+                Ok(())
+            })?;
+            if entries.len() == before {
+                return Err(AgentError::NoSuchPath { path: path.clone(), stash: self.info.name.clone() });
+            }
+        }
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        entries.dedup_by(|a, b| a.path == b.path);
+        Ok(entries)
+    }
+
+    /// The chunks of a file in order, with chunk lists replaced by what they list.
+    pub fn chunks_of(&self, path: &EntryPath, content: &Content) -> Result<Vec<ChunkRef>, AgentError> {
+        if !content.listed {
+            return Ok(content.chunks.to_vec());
+        }
+        let mut chunks = Vec::new();
+        InOrder::new(self).read(&content.chunks, &path.to_string(), |bytes| {
+            chunks.extend(chunk_list::decode(bytes).map_err(|source| self.manifest_error(source))?);
+            Ok(())
+        })?;
+        let size: u64 = chunks.iter().map(|chunk| u64::from(chunk.len)).sum();
+        match size == content.size {
+            true => Ok(chunks),
+            false => Err(self.manifest_error(ManifestError::Damaged("chunk list", "its lengths are not the file's"))),
+        }
+    }
+
+    /// Where a chunk stands, whoever needs it.
+    pub(super) fn place(&self, digest: &Digest, what: &str) -> Result<Place, AgentError> {
+        let prefix = prefix(digest);
+        let first = self.index.partition_point(|entry| entry.0 < prefix);
+        let same = self.index[first..].iter().take_while(|entry| entry.0 == prefix);
+        for &(_, pack, chunk) in same {
+            let footer = &self.packs[pack as usize].footer;
+            if footer.chunks[chunk as usize].digest == *digest {
+                let frame = footer.frames.partition_point(|frame| frame.chunks.end <= chunk as usize) as u32;
+                return Ok(Place { pack, frame, chunk });
+            }
+        }
+        Err(AgentError::NoSuchChunk { chunk: *digest, what: what.to_owned(), stash: self.info.name.clone() })
+    }
+
+    pub(super) fn frame(&self, place: Place) -> &Frame {
+        &self.packs[place.pack as usize].footer.frames[place.frame as usize]
+    }
+
+    fn chunk_ref(&self, digest: &Digest, what: &str) -> Result<ChunkRef, AgentError> {
+        let place = self.place(digest, what)?;
+        Ok(self.packs[place.pack as usize].footer.chunks[place.chunk as usize])
+    }
+
+    /// Reports a damaged pack and says which it was.
+    pub(super) fn damaged(&self, source: &PackSource, error: PackError) -> AgentError {
+        self.report(source, &error.to_string());
+        AgentError::DamagedPack { pack: source.pack.name, stash: self.info.name.clone(), source: error }
+    }
+
+    fn report(&self, source: &PackSource, why: &str) {
+        if let Err(error) = self.remote.report_damaged(self.session, source.pack.name, why) {
+            tracing::warn!(pack = %source.pack.name, %error, "a damaged pack could not be reported");
+        }
+    }
+
+    fn manifest_error(&self, source: ManifestError) -> AgentError {
+        AgentError::Manifest { stash: self.info.name.clone(), source }
+    }
+}
+
+impl Drop for OpenStash<'_> {
+    fn drop(&mut self) {
+        self.remote.release(self.session);
+    }
+}
+
+/// Sixteen bytes a chunk, where a hash table of digests would take fifty. Earlier packs come first.
+fn index(packs: &[OpenPack]) -> Vec<(u64, u32, u32)> {
+    let chunks = packs.iter().map(|pack| pack.footer.chunks.len()).sum();
+    let mut index = Vec::with_capacity(chunks);
+    for (number, pack) in packs.iter().enumerate() {
+        let entry = |(chunk, reference): (usize, &ChunkRef)| (prefix(&reference.digest), number as u32, chunk as u32);
+        index.extend(pack.footer.chunks.iter().enumerate().map(entry));
+    }
+    index.sort_unstable();
+    index
+}
+
+fn prefix(digest: &Digest) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *digest.as_bytes();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}

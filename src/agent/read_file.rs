@@ -1,0 +1,112 @@
+//! Reads one file into chunks, and makes sure that what was read is one state of it.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use crate::chunk::Chunker;
+use crate::model::progress::Progress;
+use crate::model::{Content, Digest};
+use crate::workspace::beneath::{BeneathError, Folder, data_ranges};
+use crate::workspace::stat::Stat;
+use crate::workspace::walk::Found;
+
+/// How often a file that keeps changing is read before its last reading is taken as it is.
+const ATTEMPTS: usize = 3;
+/// Bytes read at a time: a read of this size costs little more than the copy.
+const READ_BYTES: usize = 256 << 10;
+
+/// What became of a file that was to be read.
+#[derive(Debug)]
+pub(super) enum ReadFile {
+    /// One state of the file, with the stat that held before and after.
+    Whole(Content, Stat),
+    /// It changed during every attempt; this is the last reading.
+    Changing(Content, Stat),
+    /// It is gone, or no regular file any more.
+    Vanished,
+    /// It cannot be opened or read.
+    Unreadable(String),
+}
+
+/// Reads `found`, giving each chunk to `emit`. An attempt that a change made worthless has emitted its chunks too.
+pub(super) fn read_file(
+    folder: &Folder,
+    found: &Found,
+    buffers: &mut Buffers,
+    progress: &Progress,
+    emit: &mut Emit<'_>,
+) -> ReadFile {
+    let mut before = found.stat;
+    for attempt in 1..=ATTEMPTS {
+        let file = match folder.open_file(&found.path) {
+            Ok(file) => file,
+            Err(error) if error.is_gone() => return ReadFile::Vanished,
+            Err(error) => return ReadFile::Unreadable(error.to_string()),
+        };
+        let read = read_once(&file, &before, buffers, emit).and_then(|content| Ok((content, Stat::of(&file)?)));
+        match read {
+            Ok((content, after)) if after.is_same_state(&before) && after.size == content.size => {
+                progress.done_bytes.add(content.size);
+                return ReadFile::Whole(content, after);
+            }
+            Ok((content, after)) if attempt == ATTEMPTS => {
+                progress.done_bytes.add(content.size);
+                return ReadFile::Changing(content, after);
+            }
+            Ok((_, after)) => before = after,
+            Err(error) => return ReadFile::Unreadable(error.to_string()),
+        }
+    }
+    ReadFile::Vanished
+}
+
+fn read_once(file: &File, stat: &Stat, buffers: &mut Buffers, emit: &mut Emit<'_>) -> io::Result<Content> {
+    // A file without holes is one range, found without asking the file system.
+    let ranges = match stat.blocks.saturating_mul(512) < stat.size {
+        true => data_ranges(file, stat.size)?,
+        false => vec![0..stat.size],
+    };
+    let mut position = 0;
+    for range in ranges {
+        buffers.chunker.zeros(range.start - position, emit);
+        position = read_range(file, range, buffers, emit)?;
+    }
+    buffers.chunker.zeros(stat.size.saturating_sub(position), emit);
+    Ok(buffers.chunker.finish(emit))
+}
+
+/// Reads up to the end of `range` or of the file; answers where it stopped.
+fn read_range(file: &File, range: Range<u64>, buffers: &mut Buffers, emit: &mut Emit<'_>) -> io::Result<u64> {
+    let mut position = range.start;
+    while position < range.end {
+        let want = usize::try_from(range.end - position).map_or(READ_BYTES, |left| left.min(READ_BYTES));
+        let buffer = &mut buffers.bytes[..want];
+        match file.read_at(buffer, position) {
+            Ok(0) => break,
+            Ok(read) => {
+                buffers.chunker.push(&buffer[..read], emit);
+                position += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(position)
+}
+
+/// What a worker keeps from file to file.
+pub(super) struct Buffers {
+    chunker: Chunker,
+    bytes: Box<[u8]>,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self { chunker: Chunker::default(), bytes: vec![0; READ_BYTES].into() }
+    }
+}
+
+/// Takes a chunk and its digest.
+pub(super) type Emit<'a> = dyn FnMut(Digest, &[u8]) + 'a;

@@ -1,0 +1,191 @@
+//! `stash`: a workspace into the store, moving only what the store misses.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::Digest;
+use crate::model::manifest::Root;
+use crate::model::progress::Progress;
+use crate::protocol::{BuildId, Commit, Committed, Open, StashName};
+use crate::transfer::Remote;
+use crate::workspace::beneath::Folder;
+use crate::workspace::select::Selection;
+use crate::workspace::stat_cache::{StatCache, StatCacheWriter};
+use crate::workspace::walk::{self, Skipped, Walk, WalkOptions};
+
+use super::draft::Draft;
+use super::error::{AgentError, Problem};
+use super::manifest::{Manifest, feed_manifest};
+use super::read::read_files;
+use super::upload::{DigestSet, Feed, UploadOptions, UploadStats, Uploaded, upload};
+
+/// What to stash and under which name.
+#[derive(Debug)]
+pub struct StashRequest {
+    /// The workspace.
+    pub folder: PathBuf,
+    /// The build that gets the stash.
+    pub build: BuildId,
+    /// Its name.
+    pub name: StashName,
+    /// Which paths.
+    pub selection: Selection,
+    /// Whether a stash of nothing is welcome.
+    pub allow_empty: bool,
+    /// Whether to keep numeric owners.
+    pub owner: bool,
+    /// Whether to keep extended attributes.
+    pub xattrs: bool,
+    /// Folders that are never part of a stash: the store, the cache.
+    pub leave_out: Vec<PathBuf>,
+    /// The stat cache of this workspace; `None` reads every file.
+    pub cache_file: Option<PathBuf>,
+    /// Compression and threads.
+    pub upload: UploadOptions,
+}
+
+/// What a stash did.
+#[derive(Debug)]
+pub struct Stashed {
+    /// The stash as the controller has it.
+    pub committed: Committed,
+    /// What moved.
+    pub stats: UploadStats,
+    /// Files that the stat cache proved unchanged, and their bytes.
+    pub unopened: (u64, u64),
+    /// Entries that are not in the stash as they stand in the workspace.
+    pub problems: Vec<Problem>,
+}
+
+/// Stashes a workspace. Nothing is visible before the end; a failure leaves an earlier stash of that name alone.
+pub fn stash(remote: &dyn Remote, request: &StashRequest, progress: &Progress) -> Result<Stashed, AgentError> {
+    let walked = walk_workspace(request, progress)?;
+    let started = walked.started;
+    let folder = Folder::open(&request.folder)?;
+    let cache = open_cache(request, remote);
+    let mut draft = Draft::new(walked.found, &walked.skipped, &cache, request.owner);
+    let unopened = draft.unopened();
+    note_unopened(progress, &draft, unopened);
+
+    let open = Open {
+        build: request.build.clone(),
+        name: request.name.clone(),
+        parent: cache.root(),
+        digests: Vec::new(),
+    };
+    let (manifest, uploaded) = upload(remote, open, request.upload, progress, |feed| {
+        let unread = draft.unread();
+        read_into(&mut draft, &folder, &unread, request, feed, progress)?;
+        let parent = trusted_parent(&cache, feed)?;
+        if parent.is_none() {
+            let lost = files_with_missing_chunks(&draft, feed)?;
+            read_into(&mut draft, &folder, &lost, request, feed, progress)?;
+        }
+        feed_manifest(draft.entries(), parent.as_ref(), feed)
+    })?;
+    let stats = uploaded.stats;
+    let committed = commit(remote, uploaded, &manifest)?;
+    if let Some(file) = &request.cache_file
+        && !(cache.root() == Some(manifest.id) && draft.is_all_cached(&cache))
+    {
+        let mut writer = StatCacheWriter::new(started);
+        draft.remember(&mut writer);
+        drop(cache);
+        save_cache(writer, file, remote, &manifest);
+    }
+    Ok(Stashed { committed, stats, unopened, problems: draft.problems })
+}
+
+/// The entries that a stash would hold, and what it would pass over. Reads no file and asks no controller.
+pub fn dry_run(request: &StashRequest, progress: &Progress) -> Result<Walk, AgentError> {
+    walk_workspace(request, progress)
+}
+
+fn walk_workspace(request: &StashRequest, progress: &Progress) -> Result<Walk, AgentError> {
+    let options = WalkOptions {
+        leave_out: request.leave_out.clone(),
+        xattrs: request.xattrs,
+        threads: request.upload.threads,
+    };
+    let walked = walk::walk(&request.folder, &request.selection, &options, progress)?;
+    if walked.found.is_empty() && !request.allow_empty {
+        return Err(AgentError::Empty(request.name.clone()));
+    }
+    Ok(walked)
+}
+
+fn open_cache(request: &StashRequest, remote: &dyn Remote) -> StatCache {
+    let cache = request.cache_file.as_deref().map(StatCache::open).unwrap_or_default();
+    match cache.remote() == remote.identity() {
+        true => cache,
+        // Its digests are right whatever the store, but this store's ledger knows no such parent.
+        false => cache.without_root(),
+    }
+}
+
+fn note_unopened(progress: &Progress, draft: &Draft, unopened: (u64, u64)) {
+    let to_read = draft.unread().len() as u64;
+    progress.done_entries.add((draft.found.len() as u64).saturating_sub(to_read));
+    progress.done_bytes.add(unopened.1);
+}
+
+fn read_into(
+    draft: &mut Draft,
+    folder: &Folder,
+    files: &[usize],
+    request: &StashRequest,
+    feed: &mut Feed<'_>,
+    progress: &Progress,
+) -> Result<(), AgentError> {
+    let mut outcomes = Vec::with_capacity(files.len());
+    let threads = request.upload.threads;
+    read_files(folder, &draft.found, files, threads, feed, progress, |index, outcome| {
+        outcomes.push((index, outcome));
+    })?;
+    outcomes.into_iter().for_each(|(index, outcome)| draft.read(index, outcome));
+    Ok(())
+}
+
+/// The cache's root, if the store vouches for every chunk beneath it.
+fn trusted_parent(cache: &StatCache, feed: &Feed<'_>) -> Result<Option<Root>, AgentError> {
+    match cache.root() {
+        Some(_) if feed.parent_accepted()? => Ok(Root::decode(cache.root_bytes()).ok()),
+        _ => Ok(None),
+    }
+}
+
+/// Files that were not opened because the cache knows them, but of which the store has lost something.
+fn files_with_missing_chunks(draft: &Draft, feed: &Feed<'_>) -> Result<Vec<usize>, AgentError> {
+    let digests = |content: &crate::model::Content| content.chunks.iter().map(|chunk| chunk.digest).collect::<Vec<_>>();
+    let known: DigestSet = draft.cached().flat_map(|(_, content)| digests(content)).collect();
+    let known: Vec<Digest> = known.into_iter().collect();
+    let answers = feed.missing(&known)?;
+    let missing: DigestSet = known.into_iter().zip(answers).filter(|(_, missing)| *missing).map(|(digest, _)| digest).collect();
+    // A chunk list that is there says nothing about the chunks that it names: such a file is read again.
+    let is_lost = |content: &crate::model::Content| content.listed || digests(content).iter().any(|digest| missing.contains(digest));
+    Ok(draft.cached().filter(|(_, content)| is_lost(content)).map(|(index, _)| index).collect())
+}
+
+fn commit(remote: &dyn Remote, uploaded: Uploaded, manifest: &Manifest) -> Result<Committed, AgentError> {
+    let commit = Commit { session: uploaded.session, root: manifest.id, packs: uploaded.packs };
+    match remote.commit(&commit) {
+        Ok(committed) => Ok(committed),
+        Err(error) => {
+            remote.release(uploaded.session);
+            Err(error.into())
+        }
+    }
+}
+
+/// A cache that cannot be written costs time on the next run and nothing else, so it is no failure of this one.
+fn save_cache(writer: StatCacheWriter, file: &Path, remote: &dyn Remote, manifest: &Manifest) {
+    if let Err(error) = writer.save(file, &remote.identity(), manifest.id, &manifest.root_bytes) {
+        tracing::warn!(%error, "the stat cache was not written");
+    }
+}
+
+impl Problem {
+    /// What the walk passed over, in words; `None` for what needs no mention.
+    pub(super) fn of_skipped(skipped: &Skipped) -> Option<Self> {
+        Some(Self { path: skipped.path.to_string(), what: skipped.reason.to_string(), is_error: skipped.reason.is_error() })
+    }
+}
