@@ -21,6 +21,8 @@ pub const FRAME_BYTES: usize = 1 << 20;
 pub const MAX_FRAME_BYTES: usize = 16 << 20;
 /// Chunks that a reader accepts in one frame: 1 MiB of one-byte files.
 pub const MAX_FRAME_CHUNKS: usize = 1 << 20;
+/// Chunks that a frame is filled to, so that a pack that is one frame short of full cannot pass its limit.
+pub const FRAME_CHUNKS: usize = 1 << 16;
 /// Size at which a pack is closed.
 pub const PACK_BYTES: u64 = 32 << 20;
 /// Size that a reader accepts of a pack; also what one pre-signed PUT carries.

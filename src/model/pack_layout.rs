@@ -128,7 +128,7 @@ pub enum LayoutError {
 }
 
 impl Footer {
-    /// The footer's bytes followed by the trailer's: the end of a pack whose frames end at `frames_end`.
+    /// The footer's bytes followed by the trailer's: the end of a pack.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::default();
         out.u32(self.frames.len() as u32);
@@ -220,7 +220,12 @@ fn decode_records(bytes: &[u8], frames_end: u64) -> Option<Footer> {
         };
         let chunks = first_chunk..first_chunk.checked_add(count)?;
         let in_bounds = count > 0 && count <= MAX_FRAME_CHUNKS && plain_len as usize <= MAX_FRAME_BYTES;
-        if !in_bounds || chunks.end > chunk_count || (codec == Codec::Raw && stored_len != plain_len) {
+        // A frame that zstd does not shrink is stored raw, so no stored length passes `MAX_FRAME_BYTES` either.
+        let stored_fits = match codec {
+            Codec::Raw => stored_len == plain_len,
+            Codec::Zstd => stored_len < plain_len,
+        };
+        if !in_bounds || !stored_fits || chunks.end > chunk_count {
             return None;
         }
         first_chunk = chunks.end;

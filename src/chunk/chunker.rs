@@ -1,0 +1,180 @@
+//! One file's bytes in, chunks and their digests out. Not a reader of files, and not a store: each chunk is
+//! handed to the caller's sink once, as soon as it is cut.
+//!
+//! Memory is bounded whatever the file: a buffer of two chunks, and the digests of at most one chunk list besides
+//! the references to the lists before it (36 bytes for each 256 MiB or so).
+
+use std::sync::LazyLock;
+
+use crate::model::limits::{MAX_CHUNK_BYTES, MAX_INLINE_CHUNKS, WHOLE_FILE_CHUNK_BYTES};
+use crate::model::manifest::chunk_list;
+use crate::model::{ChunkRef, Content, Digest};
+
+use super::cdc;
+
+/// The largest chunk of a hole: no cut is ever found in zeros (a test holds this), so all but the last are this.
+static ZEROS: [u8; MAX_CHUNK_BYTES] = [0; MAX_CHUNK_BYTES];
+static ZEROS_DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::of(&ZEROS));
+
+/// Cuts files, one after another, with one buffer.
+///
+/// The same bytes give the same [`Content`] and the same calls of the sink, however they are pushed. The sink gets
+/// every chunk of the file, and chunk lists where the file needs them, a repeated chunk as often as it occurs.
+#[derive(Debug, Default)]
+pub struct Chunker {
+    /// Bytes of the file that are not cut yet; fewer than [`MAX_CHUNK_BYTES`] between two calls.
+    pending: Vec<u8>,
+    size: u64,
+    chunks: ChunkRefs,
+}
+
+impl Chunker {
+    /// A chunker at the start of a file.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes of the file.
+    pub fn push(&mut self, mut bytes: &[u8], sink: &mut impl FnMut(Digest, &[u8])) {
+        self.size += bytes.len() as u64;
+        if !self.pending.is_empty() {
+            bytes = self.push_pending(bytes, sink);
+        }
+        while bytes.len() >= MAX_CHUNK_BYTES {
+            let (chunk, rest) = bytes.split_at(cdc::cut(bytes));
+            self.chunks.add(chunk, sink);
+            bytes = rest;
+        }
+        self.pending.extend_from_slice(bytes);
+    }
+
+    /// Takes the next `len` bytes of the file, which are zeros: a hole costs nothing but its chunks' references.
+    pub fn push_zeros(&mut self, mut len: u64, sink: &mut impl FnMut(Digest, &[u8])) {
+        while len > 0 {
+            if self.pending.is_empty() && len >= MAX_CHUNK_BYTES as u64 {
+                self.size += MAX_CHUNK_BYTES as u64;
+                self.chunks.add_named(*ZEROS_DIGEST, &ZEROS, sink);
+                len -= MAX_CHUNK_BYTES as u64;
+            } else {
+                let step = len.min((MAX_CHUNK_BYTES - self.pending.len()) as u64);
+                self.push(&ZEROS[..step as usize], sink);
+                len -= step;
+            }
+        }
+    }
+
+    /// Cuts what is left and says what the file is made of; the chunker is then at the start of the next file.
+    pub fn finish(&mut self, sink: &mut impl FnMut(Digest, &[u8])) -> Content {
+        let pending = std::mem::take(&mut self.pending);
+        let whole = self.size <= WHOLE_FILE_CHUNK_BYTES;
+        let mut rest = &pending[..];
+        while !rest.is_empty() {
+            let (chunk, after) = rest.split_at(if whole { rest.len() } else { cdc::cut(rest) });
+            self.chunks.add(chunk, sink);
+            rest = after;
+        }
+        self.pending = pending;
+        self.pending.clear();
+        let (listed, chunks) = std::mem::take(&mut self.chunks).finish(sink);
+        Content { size: std::mem::take(&mut self.size), listed, chunks }
+    }
+
+    /// Forgets the file so far, as when it changed while it was read; its chunks may have reached the sink.
+    pub fn abandon(&mut self) {
+        self.pending.clear();
+        self.size = 0;
+        self.chunks = ChunkRefs::default();
+    }
+
+    /// Fills the buffer from `bytes` and cuts it until what is left of it is a suffix of `bytes`, or all is taken;
+    /// the bytes that are still to be cut.
+    fn push_pending<'b>(&mut self, bytes: &'b [u8], sink: &mut impl FnMut(Digest, &[u8])) -> &'b [u8] {
+        let before = self.pending.len();
+        let taken = bytes.len().min(2 * MAX_CHUNK_BYTES - before);
+        self.pending.extend_from_slice(&bytes[..taken]);
+        let mut start = 0;
+        while start < before && self.pending.len() - start >= MAX_CHUNK_BYTES {
+            let len = cdc::cut(&self.pending[start..]);
+            self.chunks.add(&self.pending[start..start + len], sink);
+            start += len;
+        }
+        if start >= before {
+            self.pending.clear();
+            return &bytes[start - before..];
+        }
+        // Fewer bytes than a chunk may need are left, so all of `bytes` was taken.
+        self.pending.drain(..start);
+        &bytes[taken..]
+    }
+}
+
+/// Cuts a whole file that is in memory.
+pub fn chunks_of(bytes: &[u8], sink: &mut impl FnMut(Digest, &[u8])) -> Content {
+    if bytes.is_empty() || bytes.len() as u64 > WHOLE_FILE_CHUNK_BYTES {
+        let mut chunker = Chunker::new();
+        chunker.push(bytes, sink);
+        return chunker.finish(sink);
+    }
+    let mut chunks = ChunkRefs::default();
+    chunks.add(bytes, sink);
+    Content { size: bytes.len() as u64, listed: false, chunks: chunks.run.into() }
+}
+
+/// The chunks of one file so far: in line up to a bound, in chunk lists beyond it.
+#[derive(Debug, Default)]
+struct ChunkRefs {
+    /// Chunks that are in no list yet: all of them while `lists` is empty.
+    run: Vec<ChunkRef>,
+    /// Lists that were written out.
+    lists: Vec<ChunkRef>,
+    /// Whether the file has too many chunks to stand in line.
+    listed: bool,
+}
+
+impl ChunkRefs {
+    fn add(&mut self, chunk: &[u8], sink: &mut impl FnMut(Digest, &[u8])) {
+        // Comparing is several times as fast as hashing, and a first byte rules out most chunks.
+        let zeros = chunk.len() == MAX_CHUNK_BYTES && chunk == ZEROS;
+        let digest = if zeros { *ZEROS_DIGEST } else { Digest::of(chunk) };
+        self.add_named(digest, chunk, sink);
+    }
+
+    fn add_named(&mut self, digest: Digest, chunk: &[u8], sink: &mut impl FnMut(Digest, &[u8])) {
+        sink(digest, chunk);
+        self.run.push(ChunkRef { digest, len: chunk.len() as u32 });
+        if self.listed {
+            self.write_list_if_ended(sink);
+        } else if self.run.len() > MAX_INLINE_CHUNKS {
+            // The lists are cut as if they had been from the start: a list may not depend on the file's size.
+            self.listed = true;
+            for chunk in std::mem::take(&mut self.run) {
+                self.run.push(chunk);
+                self.write_list_if_ended(sink);
+            }
+        }
+    }
+
+    fn write_list_if_ended(&mut self, sink: &mut impl FnMut(Digest, &[u8])) {
+        if self.run.last().is_some_and(|last| chunk_list::ends_after(&last.digest, self.run.len())) {
+            self.write_list(sink);
+        }
+    }
+
+    fn write_list(&mut self, sink: &mut impl FnMut(Digest, &[u8])) {
+        let bytes = chunk_list::encode(&self.run);
+        let digest = Digest::of(&bytes);
+        sink(digest, &bytes);
+        self.lists.push(ChunkRef { digest, len: bytes.len() as u32 });
+        self.run.clear();
+    }
+
+    fn finish(mut self, sink: &mut impl FnMut(Digest, &[u8])) -> (bool, Box<[ChunkRef]>) {
+        if !self.listed {
+            return (false, self.run.into());
+        }
+        if !self.run.is_empty() {
+            self.write_list(sink);
+        }
+        (true, self.lists.into())
+    }
+}

@@ -1,0 +1,143 @@
+//! Chunks into frames, frames into a pack. Compression is `frame`'s work and may run on other threads in between;
+//! sending is not done here.
+
+use crate::model::limits::{FRAME_BYTES, FRAME_CHUNKS, PACK_BYTES, PACK_CHUNKS};
+use crate::model::pack_layout::{Codec, Footer, Frame, MAGIC, TRAILER_BYTES};
+use crate::model::{ChunkRef, Digest};
+
+/// Plaintext that is to become one frame, with the chunks in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlainFrame {
+    /// The chunks' bytes, one after another.
+    pub bytes: Vec<u8>,
+    /// Their names and lengths, in the same order.
+    pub chunks: Vec<ChunkRef>,
+}
+
+/// Gathers chunks until they fill a frame.
+#[derive(Debug, Default)]
+pub struct FrameBuilder {
+    filling: PlainFrame,
+}
+
+impl FrameBuilder {
+    /// A builder with no chunk.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a chunk of at least one byte. Returns the frame before it, if the chunk did not fit into that one.
+    pub fn push(&mut self, digest: Digest, bytes: &[u8]) -> Option<PlainFrame> {
+        let PlainFrame { bytes: held, chunks } = &self.filling;
+        let fits = held.len() + bytes.len() <= FRAME_BYTES && chunks.len() < FRAME_CHUNKS;
+        let full = if fits { None } else { self.take() };
+        if self.filling.bytes.capacity() == 0 {
+            self.filling.bytes.reserve_exact(bytes.len().max(FRAME_BYTES));
+        }
+        self.filling.bytes.extend_from_slice(bytes);
+        self.filling.chunks.push(ChunkRef { digest, len: bytes.len() as u32 });
+        full
+    }
+
+    /// The frame so far, or `None` if it is empty.
+    pub fn take(&mut self) -> Option<PlainFrame> {
+        let filled = std::mem::take(&mut self.filling);
+        (!filled.chunks.is_empty()).then_some(filled)
+    }
+
+    /// Bytes of plaintext gathered so far.
+    pub fn len(&self) -> usize {
+        self.filling.bytes.len()
+    }
+
+    /// Whether nothing has been gathered.
+    pub fn is_empty(&self) -> bool {
+        self.filling.chunks.is_empty()
+    }
+}
+
+/// A pack that is being put together.
+#[derive(Debug)]
+pub struct Builder {
+    parts: Vec<Vec<u8>>,
+    frames_end: u64,
+    footer: Footer,
+}
+
+/// A pack that is ready to be sent: its bytes are `parts`, one after another.
+#[derive(Clone, Debug)]
+pub struct FinishedPack {
+    /// The magic, each frame, and last the footer with the trailer.
+    pub parts: Vec<Vec<u8>>,
+    /// Bytes of the whole pack.
+    pub len: u64,
+    /// Bytes of the footer and the trailer.
+    pub tail_len: u64,
+    /// BLAKE3-256 of the footer, as the trailer has it.
+    pub footer_digest: Digest,
+    /// What the pack holds.
+    pub footer: Footer,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// A pack without frames.
+    pub fn new() -> Self {
+        Self { parts: vec![MAGIC.to_vec()], frames_end: MAGIC.len() as u64, footer: Footer::default() }
+    }
+
+    /// Adds a frame: the stored bytes as [`super::FrameEncoder::encode`] gave them, and at least one chunk.
+    pub fn push_frame(&mut self, codec: Codec, stored: Vec<u8>, chunks: &[ChunkRef]) {
+        let first = self.footer.chunks.len();
+        self.footer.chunks.extend_from_slice(chunks);
+        self.footer.frames.push(Frame {
+            offset: self.frames_end,
+            stored_len: stored.len() as u32,
+            plain_len: chunks.iter().map(|chunk| chunk.len).sum(),
+            codec,
+            chunks: first..self.footer.chunks.len(),
+        });
+        self.frames_end += stored.len() as u64;
+        self.parts.push(stored);
+    }
+
+    /// Bytes so far, magic and frames.
+    pub fn len(&self) -> u64 {
+        self.frames_end
+    }
+
+    /// Whether it has no frame.
+    pub fn is_empty(&self) -> bool {
+        self.footer.frames.is_empty()
+    }
+
+    /// Chunks so far.
+    pub fn chunk_count(&self) -> usize {
+        self.footer.chunks.len()
+    }
+
+    /// Whether it is time to finish it.
+    pub fn is_full(&self) -> bool {
+        self.len() >= PACK_BYTES || self.chunk_count() >= PACK_CHUNKS
+    }
+
+    /// Ends the pack with its footer and trailer.
+    pub fn finish(mut self) -> FinishedPack {
+        let tail = self.footer.encode();
+        let tail_len = tail.len() as u64;
+        let footer_digest = Digest::of(&tail[..tail.len() - TRAILER_BYTES as usize]);
+        self.parts.push(tail);
+        FinishedPack {
+            parts: self.parts,
+            len: self.frames_end + tail_len,
+            tail_len,
+            footer_digest,
+            footer: self.footer,
+        }
+    }
+}
