@@ -91,9 +91,6 @@ pub enum AgentError {
         #[source]
         source: std::io::Error,
     },
-    /// zstd failed to compress a frame, which only lack of memory explains.
-    #[error("could not compress a frame")]
-    Compress(#[source] PackError),
     /// Another part of the run failed first; its own error is the one to show.
     #[error("stopped")]
     Stopped,

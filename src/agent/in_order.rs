@@ -1,12 +1,13 @@
 //! Chunks read one after the other, for whoever needs bytes in order: manifests, exports.
 //! Not for unstash, which takes frames in the order in which they stand.
 
+use std::fmt;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
 use crate::model::{ChunkRef, Digest};
-use crate::pack::{frame, ranges};
+use crate::pack::{FrameDecoder, ranges};
 
 use super::error::AgentError;
 use super::open_stash::{OpenStash, Place};
@@ -17,7 +18,13 @@ const FRAMES_AT_ONCE: usize = 16;
 /// A reader that keeps the frames of the window that it is in.
 pub(super) struct InOrder<'a> {
     stash: &'a OpenStash<'a>,
-    frames: HashMap<(u32, u32), Vec<u8>>,
+    frames: HashMap<(u32, u32), PlainText>,
+}
+
+/// A decoded frame, and where in it each of its chunks ends.
+struct PlainText {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
 }
 
 impl<'a> InOrder<'a> {
@@ -29,7 +36,7 @@ impl<'a> InOrder<'a> {
     pub(super) fn read(
         &mut self,
         chunks: &[ChunkRef],
-        what: &str,
+        what: &dyn fmt::Display,
         mut each: impl FnMut(&[u8]) -> Result<(), AgentError>,
     ) -> Result<(), AgentError> {
         let mut rest = chunks;
@@ -45,7 +52,7 @@ impl<'a> InOrder<'a> {
     }
 
     /// Places of as many of the next chunks as stand in [`FRAMES_AT_ONCE`] frames; at least one.
-    fn window(&self, chunks: &[ChunkRef], what: &str) -> Result<Vec<Place>, AgentError> {
+    fn window(&self, chunks: &[ChunkRef], what: &dyn fmt::Display) -> Result<Vec<Place>, AgentError> {
         let mut frames = BTreeSet::new();
         let mut places = Vec::new();
         for chunk in chunks {
@@ -77,33 +84,40 @@ impl<'a> InOrder<'a> {
         Ok(())
     }
 
-    fn fetch(&self, pack: u32, fetch: &ranges::Fetch) -> Result<Vec<((u32, u32), Vec<u8>)>, AgentError> {
+    fn fetch(&self, pack: u32, fetch: &ranges::Fetch) -> Result<Vec<((u32, u32), PlainText)>, AgentError> {
         let open = &self.stash.packs[pack as usize];
         let bytes = open.source.read(fetch.range.clone())?;
-        let decode = |&index: &usize| {
+        let decode = |decoder: &mut FrameDecoder, &index: &usize| {
             let layout = &open.footer.frames[index];
             let mut plain = Vec::new();
             let start = (layout.offset - fetch.range.start) as usize;
             let stored = &bytes[start..start + layout.stored_len as usize];
-            frame::decode(layout, stored, &open.footer.chunks[layout.chunks.clone()], &mut plain)
+            let chunks = &open.footer.chunks[layout.chunks.clone()];
+            decoder
+                .decode(layout, stored, chunks, &mut plain)
                 .map_err(|error| self.stash.damaged(&open.source, error))?;
-            Ok(((pack, index as u32), plain))
+            let mut end = 0;
+            let ends = chunks.iter().map(|chunk| {
+                end += chunk.len;
+                end
+            });
+            Ok(((pack, index as u32), PlainText { ends: ends.collect(), bytes: plain }))
         };
-        fetch.frames.par_iter().map(decode).collect()
+        fetch.frames.par_iter().map_init(FrameDecoder::new, decode).collect()
     }
 
-    fn bytes(&self, chunk: &ChunkRef, place: Place, what: &str) -> Result<&[u8], AgentError> {
-        let layout = self.stash.frame(place);
-        let footer = &self.stash.packs[place.pack as usize].footer;
-        let before: usize =
-            footer.chunks[layout.chunks.start..place.chunk as usize].iter().map(|chunk| chunk.len as usize).sum();
-        let frame = self.frames.get(&(place.pack, place.frame));
-        let bytes = frame.and_then(|frame| frame.get(before..before + chunk.len as usize));
-        bytes.filter(|_| footer.chunks[place.chunk as usize].len == chunk.len).ok_or_else(|| lost(&chunk.digest, what, self.stash))
+    fn bytes(&self, chunk: &ChunkRef, place: Place, what: &dyn fmt::Display) -> Result<&[u8], AgentError> {
+        let first = self.stash.frame(place).chunks.start;
+        let bytes = self.frames.get(&(place.pack, place.frame)).and_then(|frame| {
+            let end = *frame.ends.get(place.chunk as usize - first)? as usize;
+            frame.bytes.get(end.checked_sub(chunk.len as usize)?..end)
+        });
+        let stored = self.stash.packs[place.pack as usize].footer.chunks[place.chunk as usize];
+        bytes.filter(|_| stored.len == chunk.len).ok_or_else(|| lost(&chunk.digest, what, self.stash))
     }
 }
 
 /// A manifest that gives a chunk another length than its pack does names no chunk that exists.
-fn lost(chunk: &Digest, what: &str, stash: &OpenStash<'_>) -> AgentError {
-    AgentError::NoSuchChunk { chunk: *chunk, what: what.to_owned(), stash: stash.info.name.clone() }
+fn lost(chunk: &Digest, what: &dyn fmt::Display, stash: &OpenStash<'_>) -> AgentError {
+    AgentError::NoSuchChunk { chunk: *chunk, what: what.to_string(), stash: stash.info.name.clone() }
 }

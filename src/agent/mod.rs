@@ -3,3 +3,26 @@
 //! Does: drive the rooms below in the order of the data; each file reads as a table of contents.
 //! Does not: hold store credentials, print, or know which controller it talks to.
 //! May import: every room of L0 to L3; never `controller` or `cli`.
+
+mod draft;
+mod error;
+mod export;
+mod fetch;
+mod import;
+mod in_order;
+mod manifest;
+mod open_stash;
+mod read;
+mod read_file;
+mod stash;
+mod unstash;
+mod upload;
+
+pub use error::{AgentError, Problem};
+pub use export::export;
+pub use fetch::FetchStats;
+pub use import::{ImportRequest, Imported, import};
+pub use open_stash::OpenStash;
+pub use stash::{StashRequest, Stashed, dry_run, stash};
+pub use unstash::{UnstashRequest, Unstashed, unstash};
+pub use upload::{UploadOptions, UploadStats};

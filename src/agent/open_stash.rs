@@ -1,6 +1,7 @@
 //! A stash opened for reading: its packs' footers, an index from digest to place, its root and pages.
 //! Verifies every chunk that it hands out; reports a pack that is damaged.
 
+use std::fmt;
 use std::ops::Range;
 use std::thread;
 
@@ -15,6 +16,8 @@ use crate::transfer::get::PackSource;
 use super::error::AgentError;
 use super::in_order::InOrder;
 
+/// What needs a root or a page, in errors.
+const MANIFEST: &str = "the manifest";
 /// Tails that are read at the same time.
 const TAILS_AT_ONCE: usize = 8;
 
@@ -84,8 +87,8 @@ impl<'a> OpenStash<'a> {
     pub fn root(&self) -> Result<Root, AgentError> {
         let mut root = None;
         // The root's length is not known beforehand; its place says it.
-        let chunk = self.chunk_ref(&self.info.id, "the manifest")?;
-        InOrder::new(self).read(&[chunk], "the manifest", |bytes| {
+        let chunk = self.chunk_ref(&self.info.id, &MANIFEST)?;
+        InOrder::new(self).read(&[chunk], &MANIFEST, |bytes| {
             root = Some(Root::decode(bytes).map_err(|source| self.manifest_error(source))?);
             Ok(())
         })?;
@@ -100,7 +103,7 @@ impl<'a> OpenStash<'a> {
         mut each: impl FnMut(Vec<Entry>) -> Result<(), AgentError>,
     ) -> Result<(), AgentError> {
         let chunks: Vec<ChunkRef> = root.pages[pages].iter().map(|page| page.chunk).collect();
-        InOrder::new(self).read(&chunks, "the manifest", |bytes| {
+        InOrder::new(self).read(&chunks, &MANIFEST, |bytes| {
             each(page::decode(bytes).map_err(|source| self.manifest_error(source))?)
         })
     }
@@ -136,7 +139,7 @@ impl<'a> OpenStash<'a> {
             return Ok(content.chunks.to_vec());
         }
         let mut chunks = Vec::new();
-        InOrder::new(self).read(&content.chunks, &path.to_string(), |bytes| {
+        InOrder::new(self).read(&content.chunks, path, |bytes| {
             chunks.extend(chunk_list::decode(bytes).map_err(|source| self.manifest_error(source))?);
             Ok(())
         })?;
@@ -148,7 +151,7 @@ impl<'a> OpenStash<'a> {
     }
 
     /// Where a chunk stands, whoever needs it.
-    pub(super) fn place(&self, digest: &Digest, what: &str) -> Result<Place, AgentError> {
+    pub(super) fn place(&self, digest: &Digest, what: &dyn fmt::Display) -> Result<Place, AgentError> {
         let prefix = prefix(digest);
         let first = self.index.partition_point(|entry| entry.0 < prefix);
         let same = self.index[first..].iter().take_while(|entry| entry.0 == prefix);
@@ -159,14 +162,14 @@ impl<'a> OpenStash<'a> {
                 return Ok(Place { pack, frame, chunk });
             }
         }
-        Err(AgentError::NoSuchChunk { chunk: *digest, what: what.to_owned(), stash: self.info.name.clone() })
+        Err(AgentError::NoSuchChunk { chunk: *digest, what: what.to_string(), stash: self.info.name.clone() })
     }
 
     pub(super) fn frame(&self, place: Place) -> &Frame {
         &self.packs[place.pack as usize].footer.frames[place.frame as usize]
     }
 
-    fn chunk_ref(&self, digest: &Digest, what: &str) -> Result<ChunkRef, AgentError> {
+    fn chunk_ref(&self, digest: &Digest, what: &dyn fmt::Display) -> Result<ChunkRef, AgentError> {
         let place = self.place(digest, what)?;
         Ok(self.packs[place.pack as usize].footer.chunks[place.chunk as usize])
     }
@@ -183,7 +186,7 @@ impl<'a> OpenStash<'a> {
         }
     }
 
-    fn manifest_error(&self, source: ManifestError) -> AgentError {
+    pub(super) fn manifest_error(&self, source: ManifestError) -> AgentError {
         AgentError::Manifest { stash: self.info.name.clone(), source }
     }
 }

@@ -56,13 +56,16 @@ pub(super) fn read_file(
                 return ReadFile::Changing(content, after);
             }
             Ok((_, after)) => before = after,
-            Err(error) => return ReadFile::Unreadable(error.to_string()),
+            Err(error) => {
+                buffers.chunker.abandon();
+                return ReadFile::Unreadable(error.to_string());
+            }
         }
     }
     ReadFile::Vanished
 }
 
-fn read_once(file: &File, stat: &Stat, buffers: &mut Buffers, emit: &mut Emit<'_>) -> io::Result<Content> {
+fn read_once(file: &File, stat: &Stat, buffers: &mut Buffers, mut emit: &mut Emit<'_>) -> io::Result<Content> {
     // A file without holes is one range, found without asking the file system.
     let ranges = match stat.blocks.saturating_mul(512) < stat.size {
         true => data_ranges(file, stat.size)?,
@@ -70,15 +73,16 @@ fn read_once(file: &File, stat: &Stat, buffers: &mut Buffers, emit: &mut Emit<'_
     };
     let mut position = 0;
     for range in ranges {
-        buffers.chunker.zeros(range.start - position, emit);
+        buffers.chunker.push_zeros(range.start.saturating_sub(position), &mut emit);
         position = read_range(file, range, buffers, emit)?;
     }
-    buffers.chunker.zeros(stat.size.saturating_sub(position), emit);
-    Ok(buffers.chunker.finish(emit))
+    let holes = if stat.blocks.saturating_mul(512) < stat.size { stat.size.saturating_sub(position) } else { 0 };
+    buffers.chunker.push_zeros(holes, &mut emit);
+    Ok(buffers.chunker.finish(&mut emit))
 }
 
 /// Reads up to the end of `range` or of the file; answers where it stopped.
-fn read_range(file: &File, range: Range<u64>, buffers: &mut Buffers, emit: &mut Emit<'_>) -> io::Result<u64> {
+fn read_range(file: &File, range: Range<u64>, buffers: &mut Buffers, mut emit: &mut Emit<'_>) -> io::Result<u64> {
     let mut position = range.start;
     while position < range.end {
         let want = usize::try_from(range.end - position).map_or(READ_BYTES, |left| left.min(READ_BYTES));
@@ -86,7 +90,7 @@ fn read_range(file: &File, range: Range<u64>, buffers: &mut Buffers, emit: &mut 
         match file.read_at(buffer, position) {
             Ok(0) => break,
             Ok(read) => {
-                buffers.chunker.push(&buffer[..read], emit);
+                buffers.chunker.push(&buffer[..read], &mut emit);
                 position += read as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -90,7 +90,7 @@ pub fn upload<R>(
     let (windows_in, windows) = bounded::<Window>(1);
     let (packs_in, finished_packs) = bounded(0);
     let fed = thread::scope(|scope| {
-        let (compressors, frames) = Compressors::start(scope, options)?;
+        let (compressors, frames) = Compressors::start(scope, options);
         let (session, packs, counters, failure) = (&session, &packs, &counters, &failure);
         scope.spawn(move || {
             let result = ask_and_frame(&windows, session, &compressors, counters, progress);

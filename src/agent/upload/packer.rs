@@ -7,7 +7,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::model::PackName;
 use crate::model::progress::Progress;
-use crate::pack::{Builder, EncodedFrame, FinishedPack, FrameBuilder, FrameEncoder};
+use crate::model::ChunkRef;
+use crate::model::pack_layout::Codec;
+use crate::pack::{Builder, FinishedPack, FrameEncoder, PlainFrame};
 use crate::protocol::PackIntent;
 use crate::transfer::put::put;
 
@@ -20,13 +22,19 @@ const SMALL_STASH_BYTES: u64 = 4 << 20;
 
 /// A frame on its way through the compressors, taken up in the order in which it was handed in.
 pub(super) struct PendingFrame {
-    encoded: Receiver<Result<EncodedFrame, AgentError>>,
+    encoded: Receiver<EncodedFrame>,
     manifest: bool,
 }
 
+struct EncodedFrame {
+    codec: Codec,
+    stored: Vec<u8>,
+    chunks: Vec<ChunkRef>,
+}
+
 struct Job {
-    frame: FrameBuilder,
-    answer: Sender<Result<EncodedFrame, AgentError>>,
+    frame: PlainFrame,
+    answer: Sender<EncodedFrame>,
 }
 
 /// The compressing threads' queue.
@@ -40,28 +48,26 @@ impl Compressors {
     pub(super) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         options: UploadOptions,
-    ) -> Result<(Self, Receiver<PendingFrame>), AgentError> {
+    ) -> (Self, Receiver<PendingFrame>) {
         let threads = options.threads.max(1);
         let (jobs, jobs_out) = bounded::<Job>(threads);
         let (order, frames) = bounded(2 * threads);
         for _ in 0..threads {
             let jobs: Receiver<Job> = jobs_out.clone();
             scope.spawn(move || {
-                let mut encoder = FrameEncoder::new(options.level);
-                for job in jobs {
+                let mut encoder = FrameEncoder::new();
+                for Job { frame, answer } in jobs {
+                    let (codec, stored) = encoder.encode(&frame.bytes, options.level);
                     // The packer may have stopped; then nobody wants the answer.
-                    let _ = job.answer.send(encoder.encode(job.frame).map_err(AgentError::Compress));
+                    let _ = answer.send(EncodedFrame { codec, stored, chunks: frame.chunks });
                 }
             });
         }
-        Ok((Self { jobs, order }, frames))
+        (Self { jobs, order }, frames)
     }
 
-    /// Hands a frame in; nothing happens to an empty one.
-    pub(super) fn compress(&self, frame: FrameBuilder, manifest: bool) -> Result<(), AgentError> {
-        if frame.is_empty() {
-            return Ok(());
-        }
+    /// Hands a frame in.
+    pub(super) fn compress(&self, frame: PlainFrame, manifest: bool) -> Result<(), AgentError> {
         let (answer, encoded) = bounded(1);
         self.order.send(PendingFrame { encoded, manifest }).map_err(|_| AgentError::Stopped)?;
         self.jobs.send(Job { frame, answer }).map_err(|_| AgentError::Stopped)
@@ -73,13 +79,13 @@ pub(super) fn pack_frames(frames: &Receiver<PendingFrame>, packs: &Sender<Finish
     let mut builder = Builder::default();
     let mut in_manifest = false;
     for frame in frames {
-        let encoded = frame.encoded.recv().map_err(|_| AgentError::Stopped)??;
+        let EncodedFrame { codec, stored, chunks } = frame.encoded.recv().map_err(|_| AgentError::Stopped)?;
         let turns_to_manifest = frame.manifest && !in_manifest;
         in_manifest = frame.manifest;
         if builder.is_full() || (turns_to_manifest && builder.len() >= SMALL_STASH_BYTES) {
             send(std::mem::take(&mut builder), packs)?;
         }
-        builder.push(encoded);
+        builder.push_frame(codec, stored, &chunks);
     }
     send(builder, packs)
 }

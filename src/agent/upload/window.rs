@@ -5,7 +5,7 @@ use crossbeam_channel::Receiver;
 use crate::model::limits::{MAX_FRAME_BYTES, MAX_MISSING_DIGESTS};
 use crate::model::progress::Progress;
 use crate::model::{ChunkRef, Digest};
-use crate::pack::FrameBuilder;
+use crate::pack::{FrameBuilder, PlainFrame};
 
 use super::packer::Compressors;
 use super::session::Session;
@@ -65,15 +65,19 @@ pub(super) fn ask_and_frame(
                 continue;
             }
             let manifest = index >= window.file_chunks;
-            if manifest != in_manifest || !frame.fits(bytes.len()) {
-                compressors.compress(std::mem::take(&mut frame), in_manifest)?;
+            if manifest != in_manifest {
+                hand_in(frame.take(), compressors, in_manifest)?;
                 in_manifest = manifest;
             }
-            frame.push(*chunk, bytes);
+            hand_in(frame.push(chunk.digest, bytes), compressors, in_manifest)?;
             count(counters, progress, chunk.len.into(), manifest);
         }
     }
-    compressors.compress(frame, in_manifest)
+    hand_in(frame.take(), compressors, in_manifest)
+}
+
+fn hand_in(frame: Option<PlainFrame>, compressors: &Compressors, manifest: bool) -> Result<(), AgentError> {
+    frame.map_or(Ok(()), |frame| compressors.compress(frame, manifest))
 }
 
 fn count(counters: &Counters, progress: &Progress, bytes: u64, manifest: bool) {
