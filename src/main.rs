@@ -1,2 +1,7 @@
 //! The `pannier` program: parse, run, exit code; nothing else.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pannier::cli::main()
+}

@@ -11,6 +11,7 @@ mod fetch;
 mod import;
 mod in_order;
 mod manifest;
+mod members;
 mod open_stash;
 mod read;
 mod read_file;

@@ -10,7 +10,7 @@ use crate::transfer::Remote;
 use crate::workspace::beneath::Folder;
 use crate::workspace::select::Selection;
 use crate::workspace::stat_cache::{StatCache, StatCacheWriter};
-use crate::workspace::walk::{self, Skipped, Walk, WalkOptions};
+use crate::workspace::walk::{self, Found, Skipped, Walk, WalkOptions};
 
 use super::draft::Draft;
 use super::error::{AgentError, Problem};
@@ -96,8 +96,10 @@ pub fn stash(remote: &dyn Remote, request: &StashRequest, progress: &Progress) -
 }
 
 /// The entries that a stash would hold, and what it would pass over. Reads no file and asks no controller.
-pub fn dry_run(request: &StashRequest, progress: &Progress) -> Result<Walk, AgentError> {
-    walk_workspace(request, progress)
+pub fn dry_run(request: &StashRequest, progress: &Progress) -> Result<(Vec<Found>, Vec<Problem>), AgentError> {
+    let walked = walk_workspace(request, progress)?;
+    let problems = walked.skipped.iter().filter_map(Problem::of_skipped).collect();
+    Ok((walked.found, problems))
 }
 
 fn walk_workspace(request: &StashRequest, progress: &Progress) -> Result<Walk, AgentError> {

@@ -54,6 +54,14 @@ impl Stat {
         }
     }
 
+    /// Bytes of content: a regular file's size, nothing for anything else.
+    pub const fn content_bytes(&self) -> u64 {
+        match self.file_type() {
+            FileType::File => self.size,
+            _ => 0,
+        }
+    }
+
     /// Permission, set-id and sticky bits: `mode & 0o7777`.
     pub const fn permissions(&self) -> u32 {
         self.mode & 0o7777

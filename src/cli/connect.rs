@@ -1,0 +1,74 @@
+//! Which controller a command talks to, where its caches stand, and which build it is about.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::protocol::BuildId;
+use crate::protocol::build::check_label;
+use crate::workspace::stat_cache::cache_file;
+
+use super::args::Global;
+use super::embedded::Embedded;
+
+impl Global {
+    /// The build that `--project` and `--build` name.
+    pub(super) fn build_id(&self) -> anyhow::Result<BuildId> {
+        self.build_named(&self.build)
+    }
+
+    /// Another build of the same project.
+    pub(super) fn build_named(&self, build: &str) -> anyhow::Result<BuildId> {
+        check_label(&self.project).context("--project cannot be used")?;
+        check_label(build).context("the build's name cannot be used")?;
+        Ok(BuildId { project: self.project.clone(), build: build.to_owned() })
+    }
+
+    /// The controller in this process, on the folder that was named or the user's data folder.
+    pub(super) fn connect(&self) -> anyhow::Result<Embedded> {
+        Embedded::open(&self.store_folder()?)
+    }
+
+    /// Where ledger and store stand.
+    pub(super) fn store_folder(&self) -> anyhow::Result<PathBuf> {
+        let Some(url) = &self.url else { return user_folder("XDG_DATA_HOME", ".local/share") };
+        match url.split_once("://") {
+            None => Ok(PathBuf::from(url)),
+            Some(("file", path)) if path.starts_with('/') => Ok(PathBuf::from(path)),
+            Some((scheme, _)) => bail!("PANNIER_URL is a {scheme} URL, and this version only takes a folder"),
+        }
+    }
+
+    fn cache_folder(&self) -> anyhow::Result<PathBuf> {
+        self.cache_dir.clone().map_or_else(|| user_folder("XDG_CACHE_HOME", ".cache"), Ok)
+    }
+
+    /// The stat cache of a workspace, unless it is not wanted.
+    pub(super) fn cache_file(&self, workspace: &Path, unwanted: bool) -> anyhow::Result<Option<PathBuf>> {
+        if unwanted {
+            return Ok(None);
+        }
+        Ok(Some(cache_file(&self.cache_folder()?, workspace)))
+    }
+
+    /// Folders that a stash never holds, wherever they stand.
+    pub(super) fn leave_out(&self) -> anyhow::Result<Vec<PathBuf>> {
+        Ok(vec![self.store_folder()?, self.cache_folder()?])
+    }
+
+    /// How many threads may work.
+    pub(super) fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.threads.map_or_else(cores, std::num::NonZero::get)
+    }
+}
+
+/// `pannier` in the folder that `variable` names, or beneath the home folder.
+fn user_folder(variable: &str, beneath_home: &str) -> anyhow::Result<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(beneath_home));
+    let folder = named.or_else(home).with_context(|| {
+        format!("there is no home folder and no {variable}: name folders with PANNIER_URL and PANNIER_CACHE_DIR")
+    })?;
+    Ok(folder.join("pannier"))
+}

@@ -1,0 +1,58 @@
+//! What to do about an error, where a next step is known, and the exit code that it ends in.
+
+use crate::agent::AgentError;
+use crate::transfer::RemoteError;
+use crate::transfer::remote::RemoteErrorKind;
+
+use super::exit::Exit;
+
+/// One line that names a next step.
+pub(super) fn of(error: &anyhow::Error) -> Option<&'static str> {
+    if is_full_disk(error) {
+        return Some("free some space and run the command again; what was stored before is untouched");
+    }
+    match error.downcast_ref::<AgentError>() {
+        Some(AgentError::Empty(_)) => return Some("look at the patterns with --dry-run, or pass --allow-empty"),
+        Some(AgentError::DamagedPack { .. }) => {
+            return Some("stash the workspace again to send what is damaged anew; `pannier verify` names every stash");
+        }
+        Some(AgentError::NoSuchChunk { .. } | AgentError::Manifest { .. }) => {
+            return Some("`pannier verify` names what is damaged; stashing the workspace again makes it whole");
+        }
+        Some(AgentError::NoSuchPath { .. }) => return Some("`pannier show NAME --all` lists the paths of a stash"),
+        _ => {}
+    }
+    match kind(error)? {
+        RemoteErrorKind::NotFound => Some("`pannier list` shows the stashes of a build; see --build and --project"),
+        RemoteErrorKind::SessionEnded => Some("run the command again"),
+        RemoteErrorKind::Damaged => Some("`pannier verify` names every stash that is affected"),
+        RemoteErrorKind::Refused | RemoteErrorKind::Unavailable => None,
+    }
+}
+
+/// The exit code that tells scripts what kind of failure it was.
+pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
+    match error.downcast_ref::<AgentError>() {
+        Some(AgentError::NoSuchPath { .. }) => Exit::NotFound,
+        _ if kind(error) == Some(RemoteErrorKind::NotFound) => Exit::NotFound,
+        _ => Exit::Failed,
+    }
+}
+
+fn kind(error: &anyhow::Error) -> Option<RemoteErrorKind> {
+    let remote = |cause: &(dyn std::error::Error + 'static)| {
+        let through_agent = match cause.downcast_ref::<AgentError>() {
+            Some(AgentError::Remote(error)) => Some(error.kind),
+            _ => None,
+        };
+        through_agent.or_else(|| cause.downcast_ref::<RemoteError>().map(|error| error.kind))
+    };
+    error.chain().find_map(remote)
+}
+
+fn is_full_disk(error: &anyhow::Error) -> bool {
+    let full = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::StorageFull)
+    };
+    error.chain().any(full)
+}
