@@ -133,7 +133,9 @@ fn decode_records(records: &[u8]) -> Option<Vec<Entry>> {
         path = read_path(&mut input, &path)?;
         paths.push(EntryPath::new(path.clone()).ok()?);
     }
-    let flags = input.raw(count)?;
+    // A bit without a meaning would be lost on the way back, and one page would have two spellings.
+    let known = |flags: &u8| flags & !(KIND_MASK | HAS_OWNER | HAS_XATTRS) == 0;
+    let flags = input.raw(count).filter(|flags| flags.iter().all(known))?;
     let modes = column(count, || input.varint().filter(|&mode| mode <= 0o7777).map(|mode| mode as u32))?;
     let mut secs = 0i64;
     let secs = column(count, || {
@@ -263,4 +265,26 @@ pub(super) fn read_path(input: &mut Reader<'_>, previous: &[u8]) -> Option<Vec<u
     }
     let fits = shared + tail.len() <= limits::MAX_PATH_BYTES;
     fits.then(|| [head, tail].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_without_a_meaning_are_refused() {
+        let path = EntryPath::new(&b"a"[..]).unwrap();
+        let mtime = Timestamp::default();
+        let kind = EntryKind::Directory;
+        let entry = Entry { path, mode: 0o755, mtime, owner: None, xattrs: Box::default(), kind };
+        let bytes = encode(&[entry]);
+        // Magic, count, then shared length, length and bytes of the path: the flags are the next byte.
+        let at = MAGIC.len() + 4;
+        for bit in [0x20, 0x40, 0x80] {
+            let mut broken = bytes.clone();
+            broken[at] |= bit;
+            assert!(decode(&broken).is_err(), "bit {bit:#x}");
+        }
+        assert!(decode(&bytes).is_ok());
+    }
 }
