@@ -178,3 +178,137 @@ impl ChunkRefs {
         (true, self.lists.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
+
+    use crate::model::limits::{AVERAGE_CHUNK_BYTES, MIN_CHUNK_BYTES};
+
+    use super::*;
+
+    fn noise(seed: u64, len: usize) -> Vec<u8> {
+        let mut reader = blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof();
+        let mut bytes = vec![0; len];
+        reader.fill(&mut bytes);
+        bytes
+    }
+
+    /// What the sink was given, and the content.
+    fn pushed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<ChunkRef>, Content) {
+        let mut given = Vec::new();
+        let mut sink = |digest, bytes: &[u8]| {
+            assert_eq!(Digest::of(bytes), digest);
+            given.push(ChunkRef { digest, len: bytes.len() as u32 });
+        };
+        let mut chunker = Chunker::new();
+        pieces.into_iter().for_each(|piece| chunker.push(piece, &mut sink));
+        let content = chunker.finish(&mut sink);
+        (given, content)
+    }
+
+    #[test]
+    fn nothing_has_no_chunks_and_a_small_file_has_one() {
+        assert_eq!(pushed([]).1, Content::default());
+        for len in [1, MIN_CHUNK_BYTES, MIN_CHUNK_BYTES + 1, WHOLE_FILE_CHUNK_BYTES as usize] {
+            let bytes = noise(1, len);
+            let (given, content) = pushed([&bytes[..]]);
+            assert_eq!(given, [ChunkRef { digest: Digest::of(&bytes), len: len as u32 }]);
+            assert_eq!(content, Content { size: len as u64, listed: false, chunks: given.into() });
+        }
+    }
+
+    #[test]
+    fn a_file_of_one_byte_more_is_cut_by_content() {
+        let bytes = noise(2, WHOLE_FILE_CHUNK_BYTES as usize + 1);
+        let (_, content) = pushed([&bytes[..]]);
+        assert_eq!(content.chunks[0].len as usize, cdc::cut(&bytes));
+    }
+
+    #[test]
+    fn chunks_put_together_are_the_file() {
+        let bytes = noise(3, 40 * AVERAGE_CHUNK_BYTES + 17);
+        let mut together = Vec::new();
+        let content = chunks_of(&bytes, &mut |_, chunk| together.extend_from_slice(chunk));
+        assert_eq!(together, bytes);
+        assert_eq!(content.size, bytes.len() as u64);
+        assert_eq!(content.chunks.iter().map(|chunk| u64::from(chunk.len)).sum::<u64>(), content.size);
+    }
+
+    #[test]
+    fn one_chunker_serves_file_after_file() {
+        let (mut chunker, mut sink) = (Chunker::new(), |_: Digest, _: &[u8]| {});
+        chunker.push(&noise(4, 300_000), &mut sink);
+        chunker.abandon();
+        for seed in 5..8 {
+            let bytes = noise(seed, 500_000);
+            chunker.push(&bytes, &mut sink);
+            assert_eq!(chunker.finish(&mut sink), pushed([&bytes[..]]).1);
+        }
+    }
+
+    #[test]
+    fn a_large_file_stands_in_lists_of_which_an_edit_moves_one() {
+        let file = |markers: &[u64]| {
+            let (mut written, mut listed) = (Vec::new(), Vec::new());
+            let mut sink = |_: Digest, bytes: &[u8]| match chunk_list::decode(bytes) {
+                Ok(list) => listed.extend(list),
+                Err(_) => written.push(ChunkRef { digest: Digest::of(bytes), len: bytes.len() as u32 }),
+            };
+            let mut chunks = ChunkRefs::default();
+            markers.iter().for_each(|marker| chunks.add(&marker.to_le_bytes(), &mut sink));
+            let (is_listed, lists) = chunks.finish(&mut sink);
+            assert!(is_listed && written == listed);
+            lists
+        };
+        let markers: Vec<u64> = (0..9000).collect();
+        let mut edited = markers.clone();
+        edited[5] = 9999;
+        let (before, after) = (file(&markers), file(&edited));
+        assert!(before.len() > 3);
+        let moved = after.iter().filter(|list| !before.contains(list)).count();
+        assert_eq!(moved, 1, "of {} lists", before.len());
+    }
+
+    #[test]
+    fn the_longest_file_in_line_is_not_listed() {
+        let mut sink = |_: Digest, _: &[u8]| {};
+        let mut chunker = Chunker::new();
+        chunker.push_zeros((MAX_INLINE_CHUNKS * MAX_CHUNK_BYTES) as u64, &mut sink);
+        let in_line = chunker.finish(&mut sink);
+        assert!(!in_line.listed && in_line.chunks.len() == MAX_INLINE_CHUNKS);
+        chunker.push_zeros((MAX_INLINE_CHUNKS * MAX_CHUNK_BYTES) as u64 + 1, &mut sink);
+        let listed = chunker.finish(&mut sink);
+        assert!(listed.listed && listed.chunks.len() == 1);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn pieces_do_not_matter(seed: u64, len in 0..5 * MAX_CHUNK_BYTES, steps in proptest::collection::vec(1..700_000usize, 1..9)) {
+            let bytes = noise(seed, len);
+            let (mut pieces, mut rest, mut steps) = (Vec::new(), &bytes[..], steps.iter().cycle());
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(rest.len().min(*steps.next().unwrap_or(&1)));
+                pieces.push(piece);
+                rest = after;
+            }
+            prop_assert_eq!(pushed(pieces), pushed([&bytes[..]]));
+        }
+
+        #[test]
+        fn a_hole_is_the_same_as_its_zeros(seed: u64, before in 0..400_000usize, hole in 0..1_500_000u64, after in 0..400_000usize) {
+            let (head, tail) = (noise(seed, before), noise(!seed, after));
+            let whole = [&head[..], &vec![0; hole as usize], &tail].concat();
+            let mut given = Vec::new();
+            let mut sink = |digest, bytes: &[u8]| given.push(ChunkRef { digest, len: bytes.len() as u32 });
+            let mut chunker = Chunker::new();
+            chunker.push(&head, &mut sink);
+            chunker.push_zeros(hole, &mut sink);
+            chunker.push(&tail, &mut sink);
+            let content = chunker.finish(&mut sink);
+            prop_assert_eq!((given, content), pushed([&whole[..]]));
+        }
+    }
+}

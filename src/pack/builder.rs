@@ -141,3 +141,97 @@ impl Builder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::model::limits::{MAX_FRAME_BYTES, MAX_PACK_BYTES};
+    use crate::pack::{FrameEncoder, reader};
+
+    use super::*;
+
+    fn named(bytes: &[u8]) -> (Digest, &[u8]) {
+        (Digest::of(bytes), bytes)
+    }
+
+    #[test]
+    fn frames_are_filled_in_order_and_not_beyond_their_size() {
+        let mut builder = FrameBuilder::new();
+        assert_eq!((builder.take(), builder.is_empty()), (None, true));
+        let chunks: Vec<Vec<u8>> = (0..40u8).map(|n| vec![n; 100_000]).collect();
+        let mut frames = Vec::new();
+        for chunk in &chunks {
+            let (digest, bytes) = named(chunk);
+            frames.extend(builder.push(digest, bytes));
+        }
+        frames.extend(builder.take());
+        assert!(builder.is_empty() && builder.len() == 0);
+        assert_eq!(frames.iter().map(|frame| frame.chunks.len()).collect::<Vec<_>>(), [10, 10, 10, 10]);
+        assert!(frames.iter().all(|frame| frame.bytes.len() <= FRAME_BYTES));
+        let together: Vec<u8> = frames.into_iter().flat_map(|frame| frame.bytes).collect();
+        assert_eq!(together, chunks.concat());
+    }
+
+    #[test]
+    fn a_chunk_that_is_larger_than_a_frame_has_one_of_its_own() {
+        let mut builder = FrameBuilder::new();
+        let large = vec![1; FRAME_BYTES + 1];
+        assert_eq!(builder.push(Digest::of(b"a"), b"a"), None);
+        let small = builder.push(Digest::of(&large), &large).unwrap();
+        assert_eq!(small.bytes, b"a");
+        let large = builder.push(Digest::of(b"b"), b"b").unwrap();
+        assert_eq!((large.bytes.len(), large.chunks.len()), (FRAME_BYTES + 1, 1));
+    }
+
+    #[test]
+    fn one_byte_files_close_a_frame_by_count() {
+        let mut builder = FrameBuilder::new();
+        let closed = (0..=FRAME_CHUNKS).find_map(|_| builder.push(Digest::from_bytes([1; 32]), b"x"));
+        assert_eq!(closed.unwrap().chunks.len(), FRAME_CHUNKS);
+    }
+
+    /// The worst pack: one frame short of full in bytes and chunks, then the largest frame that can follow.
+    #[test]
+    fn no_pack_passes_the_limit_of_readers() {
+        let footer = (PACK_CHUNKS + FRAME_CHUNKS) * (4 + Digest::LEN);
+        let frames = PACK_BYTES as usize + MAX_FRAME_BYTES;
+        assert!(((frames + footer) as u64) < MAX_PACK_BYTES);
+    }
+
+    #[test]
+    fn a_finished_pack_is_its_parts_and_reads_back() {
+        let mut builder = Builder::new();
+        let mut encoder = FrameEncoder::new();
+        assert!(builder.is_empty() && !builder.is_full());
+        for n in 0..20u8 {
+            let bytes = vec![n; 1000 + usize::from(n)];
+            let (codec, stored) = encoder.encode(&bytes, 3);
+            builder.push_frame(
+                codec,
+                stored,
+                &[ChunkRef { digest: Digest::of(&bytes), len: bytes.len() as u32 }],
+            );
+        }
+        assert_eq!(builder.chunk_count(), 20);
+        let (frames_end, pack) = (builder.len(), builder.finish());
+        let bytes = pack.parts.concat();
+        assert_eq!(bytes.len() as u64, pack.len);
+        assert_eq!(frames_end + pack.tail_len, pack.len);
+        let tail = &bytes[frames_end as usize..];
+        assert_eq!(reader::decode_tail(tail, pack.len).unwrap(), pack.footer);
+        let footer_len = tail.len() - TRAILER_BYTES as usize;
+        assert_eq!(Digest::of(&tail[..footer_len]), pack.footer_digest);
+    }
+
+    #[test]
+    fn a_pack_is_full_by_bytes_or_by_chunks() {
+        let chunk = |len| ChunkRef { digest: Digest::from_bytes([1; 32]), len };
+        let mut by_bytes = Builder::new();
+        by_bytes.push_frame(Codec::Raw, vec![0; PACK_BYTES as usize], &[chunk(PACK_BYTES as u32)]);
+        assert!(by_bytes.is_full());
+        let mut by_chunks = Builder::new();
+        by_chunks.push_frame(Codec::Raw, vec![0; PACK_CHUNKS - 1], &vec![chunk(1); PACK_CHUNKS - 1]);
+        assert!(!by_chunks.is_full());
+        by_chunks.push_frame(Codec::Raw, vec![0], &[chunk(1)]);
+        assert!(by_chunks.is_full());
+    }
+}

@@ -186,3 +186,156 @@ pub fn slices<'a>(
 fn bad(frame: &Frame, reason: &'static str) -> PackError {
     PackError::Frame { offset: frame.offset, reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(seed: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+        bytes
+    }
+
+    fn text(len: usize) -> Vec<u8> {
+        (0..)
+            .flat_map(|n: u32| format!("line {n} of a file that compresses\n").into_bytes())
+            .take(len)
+            .collect()
+    }
+
+    /// Cuts `plain` at `lens` and stores it: the frame, its bytes and its chunks.
+    fn stored(plain: &[u8], lens: &[usize], level: i32) -> (Frame, Vec<u8>, Vec<ChunkRef>) {
+        let (codec, bytes) = FrameEncoder::new().encode(plain, level);
+        let mut start = 0;
+        let chunk = |&len: &usize| {
+            start += len;
+            ChunkRef { digest: Digest::of(&plain[start - len..start]), len: len as u32 }
+        };
+        let chunks: Vec<_> = lens.iter().map(chunk).collect();
+        let (stored_len, plain_len) = (bytes.len() as u32, plain.len() as u32);
+        (Frame { offset: 8, stored_len, plain_len, codec, chunks: 0..chunks.len() }, bytes, chunks)
+    }
+
+    fn decoded(frame: &Frame, bytes: &[u8], chunks: &[ChunkRef]) -> Result<Vec<u8>, PackError> {
+        let mut out = b"what was there before".to_vec();
+        let result = FrameDecoder::new().decode(frame, bytes, chunks, &mut out);
+        assert!(result.is_ok() || out.is_empty(), "nothing unverified is left behind");
+        result.map(|()| out)
+    }
+
+    #[test]
+    fn round_trips_at_every_level_and_length() {
+        for level in [-1, 1, 3] {
+            for len in [1, 2, 100, 65_536, 1 << 20] {
+                for plain in [text(len), noise(1, len), vec![0; len]] {
+                    let (frame, bytes, chunks) = stored(&plain, &[len], level);
+                    assert_eq!(decoded(&frame, &bytes, &chunks).unwrap(), plain, "{level} {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn stores_raw_what_does_not_shrink_and_zstd_what_does() {
+        let mut encoder = FrameEncoder::new();
+        for len in [1, 20, PROBE_FROM_BYTES - 1, PROBE_FROM_BYTES, 1 << 20] {
+            let plain = noise(2, len);
+            assert_eq!(encoder.encode(&plain, 3), (Codec::Raw, plain), "{len}");
+        }
+        let (codec, bytes) = encoder.encode(&text(1 << 20), 3);
+        assert!(codec == Codec::Zstd && bytes.len() < 1 << 18);
+        // Half a frame of each: the probe must not give it up.
+        let mixed = [noise(3, 1 << 19), text(1 << 19)].concat();
+        assert_eq!(encoder.encode(&mixed, 1).0, Codec::Zstd);
+    }
+
+    #[test]
+    fn one_encoder_gives_the_same_bytes_as_a_new_one() {
+        let mut encoder = FrameEncoder::new();
+        for (level, len) in [(3, 1 << 20), (1, 300_000), (-1, 5000), (3, 300_000)] {
+            let plain = text(len);
+            assert_eq!(encoder.encode(&plain, level), FrameEncoder::new().encode(&plain, level));
+        }
+    }
+
+    #[test]
+    fn the_header_has_the_content_size_and_neither_checksum_nor_dictionary() {
+        let (_, bytes) = FrameEncoder::new().encode(&text(100_000), 3);
+        assert_eq!(zstd_safe::get_frame_content_size(&bytes).unwrap(), Some(100_000));
+        // RFC 8878, 3.1.1.1.1: bit 2 is the checksum's flag, bits 0 and 1 the dictionary id's.
+        assert_eq!(bytes[4] & 0b111, 0);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_an_error_that_names_the_frame() {
+        let plain = text(3000);
+        for (frame, bytes, chunks) in [stored(&plain, &[1000, 2000], 3), stored(&noise(4, 500), &[500], 3)] {
+            for bit in 0..bytes.len() * 8 {
+                let mut broken = bytes.clone();
+                broken[bit / 8] ^= 1 << (bit % 8);
+                match decoded(&frame, &broken, &chunks) {
+                    // zstd ignores a reserved bit or two; what it gives must then be the same bytes.
+                    Ok(out) => assert_eq!(out, plain, "bit {bit}"),
+                    Err(error) => assert!(error.to_string().contains("at byte 8"), "{error}"),
+                }
+            }
+            for len in 0..bytes.len() {
+                assert!(decoded(&frame, &bytes[..len], &chunks).is_err(), "cut at {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_before_it_is_unpacked() {
+        let bomb = zstd::bulk::compress(&vec![0; 1 << 30], 1).unwrap();
+        assert!(bomb.len() < 1 << 17);
+        let chunk = ChunkRef { digest: Digest::of(&[0]), len: 1 };
+        let frame = Frame {
+            offset: 8,
+            stored_len: bomb.len() as u32,
+            plain_len: 1,
+            codec: Codec::Zstd,
+            chunks: 0..1,
+        };
+        let mut out = Vec::new();
+        assert!(FrameDecoder::new().decode(&frame, &bomb, &[chunk], &mut out).is_err());
+        let honest = Frame { plain_len: 1 << 30, ..frame };
+        let chunk = ChunkRef { digest: Digest::of(&[0]), len: 1 << 30 };
+        assert!(FrameDecoder::new().decode(&honest, &bomb, &[chunk], &mut out).is_err());
+        assert!(out.capacity() < 1 << 20);
+    }
+
+    #[test]
+    fn a_second_zstd_frame_behind_the_first_is_refused() {
+        let plain = text(3000);
+        let (mut frame, mut bytes, chunks) = stored(&plain, &[3000], 3);
+        bytes.extend_from_within(..);
+        frame.stored_len = bytes.len() as u32;
+        assert!(decoded(&frame, &bytes, &chunks).is_err());
+    }
+
+    #[test]
+    fn only_wanted_chunks_are_verified() {
+        let plain = text(3000);
+        let (frame, bytes, mut chunks) = stored(&plain, &[1000, 2000], 3);
+        let wanted = chunks[0].digest;
+        chunks[1].digest = Digest::of(b"another");
+        let (mut decoder, mut out) = (FrameDecoder::new(), Vec::new());
+        decoder.decode_wanted(&frame, &bytes, &chunks, |digest| *digest == wanted, &mut out).unwrap();
+        let (first, slice) = slices(&chunks, &out).next().unwrap();
+        assert_eq!((first.digest, slice), (wanted, &plain[..1000]));
+        match decoder.decode(&frame, &bytes, &chunks, &mut out) {
+            Err(PackError::Chunk { digest, offset: 8 }) => assert_eq!(digest, chunks[1].digest),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn chunks_that_do_not_add_up_are_an_error() {
+        let (frame, bytes, chunks) = stored(&text(3000), &[1000, 2000], 3);
+        assert!(decoded(&frame, &bytes, &chunks[..1]).is_err());
+        let longer = [chunks[0], ChunkRef { len: u32::MAX, ..chunks[1] }];
+        assert!(decoded(&frame, &bytes, &longer).is_err());
+    }
+}

@@ -76,3 +76,99 @@ fn read_at(source: &mut (impl Read + Seek), offset: u64, len: usize) -> Result<V
     read().map_err(|source| PackError::Read { offset, source })?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use crate::model::{ChunkRef, Digest};
+    use crate::pack::{Builder, FrameEncoder};
+
+    use super::*;
+
+    /// Three frames, zstd and raw.
+    fn pack() -> Vec<u8> {
+        let mut builder = Builder::new();
+        for plain in [&[7; 5000][..], b"raw", &[8; 4000]] {
+            let (codec, stored) = FrameEncoder::new().encode(plain, 3);
+            builder.push_frame(
+                codec,
+                stored,
+                &[ChunkRef { digest: Digest::of(plain), len: plain.len() as u32 }],
+            );
+        }
+        builder.finish().parts.concat()
+    }
+
+    fn checked(bytes: &[u8]) -> Result<Verified, PackError> {
+        verify(&mut Cursor::new(bytes))
+    }
+
+    #[test]
+    fn a_sound_pack_has_no_damage() {
+        let verified = checked(&pack()).unwrap();
+        assert_eq!((verified.footer.frames.len(), verified.footer.chunks.len()), (3, 3));
+        assert!(verified.damaged.is_empty());
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found_and_laid_to_its_frame() {
+        let bytes = pack();
+        let footer = checked(&bytes).unwrap().footer;
+        for bit in 0..bytes.len() * 8 {
+            let mut broken = bytes.clone();
+            broken[bit / 8] ^= 1 << (bit % 8);
+            let place = bit as u64 / 8;
+            let frame = footer.frames.iter().position(|frame| frame.stored_range().contains(&place));
+            match (checked(&broken), frame) {
+                (Ok(verified), Some(frame)) => {
+                    // zstd may ignore a reserved bit, and the chunk is then what it should be.
+                    let found: Vec<_> = verified.damaged.iter().map(|(index, _)| *index).collect();
+                    assert!(found == [frame] || found.is_empty(), "bit {bit}: {found:?}");
+                }
+                (Err(PackError::Layout(_)), None) => {}
+                (other, _) => panic!("bit {bit}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_cut_and_every_addition_is_an_error() {
+        let bytes = pack();
+        for len in 0..bytes.len() {
+            assert!(checked(&bytes[..len]).is_err(), "cut at {len}");
+            assert!(decode_tail(&bytes[..len], len as u64).is_err(), "tail cut at {len}");
+        }
+        assert!(checked(&[&bytes[..], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn a_tail_may_be_longer_than_needed_and_says_when_it_is_shorter() {
+        let bytes = pack();
+        let pack_len = bytes.len() as u64;
+        let whole = decode_tail(&bytes, pack_len).unwrap();
+        let needed = match decode_tail(&bytes[bytes.len() - 64..], pack_len) {
+            Err(PackError::ShortTail { needed, given: 64 }) => needed as usize,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(decode_tail(&bytes[bytes.len() - needed..], pack_len).unwrap(), whole);
+        assert!(decode_tail(&bytes[bytes.len() - needed + 1..], pack_len).is_err());
+        assert!(decode_tail(&bytes, pack_len - 1).is_err() && decode_tail(&bytes, pack_len + 1).is_err());
+    }
+
+    #[test]
+    fn a_pack_that_claims_to_be_too_large_is_not_read() {
+        struct Endless;
+        impl Read for Endless {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                panic!("must not be read")
+            }
+        }
+        impl Seek for Endless {
+            fn seek(&mut self, _: SeekFrom) -> std::io::Result<u64> {
+                Ok(MAX_PACK_BYTES + 1)
+            }
+        }
+        assert!(matches!(read_footer(&mut Endless), Err(PackError::Layout(LayoutError::NotAPack))));
+    }
+}
