@@ -35,7 +35,11 @@ fn path(text: &str) -> EntryPath {
 }
 
 fn root() -> Root {
-    let page = |first: &str, entries| PageRef { chunk: chunk(first.as_bytes()[0], 100), entries, first: path(first) };
+    let page = |first: &str, entries| PageRef {
+        chunk: chunk(first.as_bytes()[0], 100),
+        entries,
+        first: path(first),
+    };
     let totals = Totals { entries: 60, files: 50, directories: 10, bytes: 1 << 40, ..Totals::default() };
     Root { totals, pages: vec![page("a", 10), page("a/b/c", 20), page("a-b", 30)] }
 }

@@ -19,7 +19,11 @@ fn whole_end(end: &[u8], pack_len: u64) {
     let Some(split) = end.len().checked_sub(TRAILER_BYTES as usize) else { return };
     let (before, trailer) = end.split_at(split);
     let Ok(trailer) = Trailer::decode(trailer, pack_len) else { return };
-    assert_eq!(trailer.footer_range().end + TRAILER_BYTES, pack_len, "a footer that is not before the trailer");
+    assert_eq!(
+        trailer.footer_range().end + TRAILER_BYTES,
+        pack_len,
+        "a footer that is not before the trailer"
+    );
     let Some(start) = before.len().checked_sub(trailer.footer_len as usize) else { return };
     if let Ok(footer) = Footer::decode(&before[start..], &trailer) {
         check(&footer, &end[start..]);
