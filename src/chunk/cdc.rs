@@ -14,7 +14,7 @@ const MASK_BEFORE: u64 = 0x0000_d907_0753_7000;
 const MASK_AFTER: u64 = 0x0000_d903_1353_0000;
 
 /// [`GEAR`] shifted left by 0 to 3 bits. Section 3.7 of the paper rolls two bytes at a time to shorten the chain of
-/// dependent additions; four give a sixth more on the machine of `docs/benchmarks-formats.md`, and the same cuts.
+/// dependent additions; here it is four, with the same cuts (`docs/benchmarks-formats.md` says what is known of the gain).
 static GEAR_SHIFTED: [[u64; 256]; 4] = [shifted(0), shifted(1), shifted(2), shifted(3)];
 
 /// Length of the first chunk of `data`, which must hold [`MAX_CHUNK_BYTES`] or run to the end of the file.

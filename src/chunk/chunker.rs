@@ -41,7 +41,7 @@ impl Chunker {
             bytes = self.push_pending(bytes, sink);
         }
         while bytes.len() >= MAX_CHUNK_BYTES {
-            let (chunk, rest) = bytes.split_at(cdc::cut(bytes));
+            let (chunk, rest) = bytes.split_at(first_chunk(bytes));
             self.chunks.add(chunk, sink);
             bytes = rest;
         }
@@ -94,7 +94,7 @@ impl Chunker {
         self.pending.extend_from_slice(&bytes[..taken]);
         let mut start = 0;
         while start < before && self.pending.len() - start >= MAX_CHUNK_BYTES {
-            let len = cdc::cut(&self.pending[start..]);
+            let len = first_chunk(&self.pending[start..]);
             self.chunks.add(&self.pending[start..start + len], sink);
             start += len;
         }
@@ -106,6 +106,11 @@ impl Chunker {
         self.pending.drain(..start);
         &bytes[taken..]
     }
+}
+
+/// As [`cdc::cut`]; zeros, which it would search in vain, are compared instead, and a first byte rules out most data.
+fn first_chunk(bytes: &[u8]) -> usize {
+    if bytes.starts_with(&ZEROS) { MAX_CHUNK_BYTES } else { cdc::cut(bytes) }
 }
 
 /// Cuts a whole file that is in memory.

@@ -164,7 +164,7 @@ mod tests {
             frames.extend(builder.push(digest, bytes));
         }
         frames.extend(builder.take());
-        assert!(builder.is_empty() && builder.len() == 0);
+        assert_eq!((builder.is_empty(), builder.len()), (true, 0));
         assert_eq!(frames.iter().map(|frame| frame.chunks.len()).collect::<Vec<_>>(), [10, 10, 10, 10]);
         assert!(frames.iter().all(|frame| frame.bytes.len() <= FRAME_BYTES));
         let together: Vec<u8> = frames.into_iter().flat_map(|frame| frame.bytes).collect();

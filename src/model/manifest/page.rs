@@ -269,22 +269,155 @@ pub(super) fn read_path(input: &mut Reader<'_>, previous: &[u8]) -> Option<Vec<u
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::option;
+    use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
     use super::*;
 
-    #[test]
-    fn flags_without_a_meaning_are_refused() {
-        let path = EntryPath::new(&b"a"[..]).unwrap();
-        let mtime = Timestamp::default();
-        let kind = EntryKind::Directory;
-        let entry = Entry { path, mode: 0o755, mtime, owner: None, xattrs: Box::default(), kind };
-        let bytes = encode(&[entry]);
-        // Magic, count, then shared length, length and bytes of the path: the flags are the next byte.
-        let at = MAGIC.len() + 4;
-        for bit in [0x20, 0x40, 0x80] {
-            let mut broken = bytes.clone();
-            broken[at] |= bit;
-            assert!(decode(&broken).is_err(), "bit {bit:#x}");
+    fn chunk() -> impl Strategy<Value = ChunkRef> {
+        (any::<[u8; 32]>(), 1..=limits::MAX_FRAME_BYTES as u32)
+            .prop_map(|(digest, len)| ChunkRef { digest: Digest::from_bytes(digest), len })
+    }
+
+    fn content() -> impl Strategy<Value = Content> {
+        let listed = (any::<u64>(), vec(chunk(), 1..4));
+        let listed = listed.prop_map(|(size, chunks)| Content { size, listed: true, chunks: chunks.into() });
+        let plain = vec(chunk(), 0..5).prop_map(|chunks| {
+            let size = chunks.iter().map(|chunk| u64::from(chunk.len)).sum();
+            Content { size, listed: false, chunks: chunks.into() }
+        });
+        prop_oneof![plain, listed]
+    }
+
+    fn kind() -> impl Strategy<Value = EntryKind> {
+        let symlink = vec(1..=255u8, 1..40).prop_map(|target| EntryKind::Symlink { target: target.into() });
+        let file = content().prop_map(EntryKind::File);
+        prop_oneof![Just(EntryKind::Directory), file, symlink, Just(EntryKind::Fifo)]
+    }
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        let xattrs = btree_map(vec(1..=255u8, 1..6), vec(any::<u8>(), 0..6), 0..3).prop_map(|xattrs| {
+            let xattr = |(name, value): (Vec<u8>, Vec<u8>)| Xattr { name: name.into(), value: value.into() };
+            xattrs.into_iter().map(xattr).collect()
+        });
+        let owner = option::of((any::<u32>(), any::<u32>()).prop_map(|(uid, gid)| Owner { uid, gid }));
+        (0..=0o7777u32, any::<i64>(), 0..1_000_000_000u32, owner, xattrs, kind()).prop_map(
+            |(mode, secs, nanos, owner, xattrs, kind)| {
+                let path = EntryPath::new(&b"-"[..]).expect("one plain byte is a path");
+                Entry { path, mode, mtime: Timestamp { secs, nanos }, owner, xattrs, kind }
+            },
+        )
+    }
+
+    /// Entries in the order of their paths, the last of them perhaps a hard link to the first.
+    fn entries() -> impl Strategy<Value = Vec<Entry>> {
+        let component =
+            vec(any::<u8>().prop_filter("a name's byte", |b| !matches!(b, 0 | b'/' | b'.')), 1..4);
+        let path = vec(component, 1..4).prop_map(|components| components.join(&b'/'));
+        let by_path = btree_map(path, entry(), 1..20);
+        (by_path, any::<bool>()).prop_map(|(by_path, link)| {
+            let named = |(path, entry): (Vec<u8>, Entry)| {
+                let path = EntryPath::new(path).expect("components without `.`, `/` and NUL make a path");
+                Entry { path, ..entry }
+            };
+            let mut entries: Vec<Entry> = by_path.into_iter().map(named).collect();
+            entries.sort_by(|a, b| a.path.cmp(&b.path));
+            let target = entries[0].path.clone();
+            if let Some(last) = entries.last_mut().filter(|last| link && last.path != target) {
+                last.kind = EntryKind::HardLink { target };
+            }
+            entries
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_entries_round_trip(entries in entries()) {
+            prop_assert_eq!(decode(&encode(&entries)), Ok(entries));
         }
-        assert!(decode(&bytes).is_ok());
+
+        #[test]
+        fn every_cut_and_addition_is_an_error(entries in entries(), byte: u8) {
+            let mut bytes = encode(&entries);
+            for len in 0..bytes.len() {
+                prop_assert!(decode(&bytes[..len]).is_err(), "cut at {}", len);
+            }
+            bytes.push(byte);
+            prop_assert!(decode(&bytes).is_err());
+        }
+
+        /// Each page has one spelling: what decodes is what would be written.
+        #[test]
+        fn changed_bytes_are_an_error_or_another_page(entries in entries(), at: proptest::sample::Index, byte: u8) {
+            let mut bytes = encode(&entries);
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            if let Ok(other) = decode(&bytes) {
+                prop_assert_eq!(encode(&other), bytes);
+            }
+        }
+
+        #[test]
+        fn noise_behind_the_magic_never_panics(noise in vec(any::<u8>(), 0..400)) {
+            if let Ok(entries) = decode(&[&MAGIC[..], &noise].concat()) {
+                prop_assert_eq!(encode(&entries), [&MAGIC[..], &noise].concat());
+            }
+        }
+    }
+
+    fn file(path: &str) -> Entry {
+        let path = EntryPath::new(path.as_bytes()).expect("a test's path");
+        let kind = EntryKind::Directory;
+        Entry { path, mode: 0o755, mtime: Timestamp::default(), owner: None, xattrs: Box::default(), kind }
+    }
+
+    #[test]
+    fn paths_out_of_order_or_twice_and_links_forward_are_refused() {
+        for paths in [["b", "a"], ["a", "a"], ["a-b", "a/b"]] {
+            let page = encode(&paths.map(file));
+            assert!(matches!(decode(&page), Err(ManifestError::Order(_))), "{paths:?}");
+        }
+        for target in ["a", "b"] {
+            let mut link = file("a");
+            link.kind = EntryKind::HardLink { target: file(target).path };
+            assert!(matches!(decode(&encode(&[link])), Err(ManifestError::HardLink(_))));
+        }
+    }
+
+    #[test]
+    fn flags_that_mean_nothing_yet_are_refused() {
+        let bytes = encode(&[file("a")]);
+        let at = MAGIC.len() + 4;
+        assert_eq!(bytes[at], 0, "the flags of one folder called `a`");
+        for flags in [1 << 5, 1 << 6, 1 << 7, 6, 7] {
+            let mut changed = bytes.clone();
+            changed[at] = flags;
+            assert!(decode(&changed).is_err(), "{flags:#b}");
+        }
+    }
+
+    #[test]
+    fn claims_beyond_the_bytes_allocate_nothing() {
+        for claim in [&[0xff, 0xff, 0xff, 0xff, 0x0f][..], &[0x80, 0x20], &[0]] {
+            assert!(decode(&[&MAGIC[..], claim, &[0; 64]].concat()).is_err());
+        }
+    }
+
+    #[test]
+    fn an_insertion_changes_one_page() {
+        let entries: Vec<Entry> = (0..20_000).map(|n| file(&format!("folder/{n:05}"))).collect();
+        let mut inserted = entries.clone();
+        inserted.insert(7000, file("folder/06999a"));
+        let cut = |entries: &[Entry]| -> Vec<Vec<Entry>> {
+            let mut cutter = Cutter::default();
+            entries.split_inclusive(|entry| cutter.ends_after(entry)).map(<[Entry]>::to_vec).collect()
+        };
+        let pages = |entries: &[Entry]| -> Vec<Vec<u8>> { cut(entries).iter().map(|page| encode(page)).collect() };
+        let (before, after) = (pages(&entries), pages(&inserted));
+        assert!(before.len() > 8, "{} pages", before.len());
+        assert!(after.iter().filter(|page| !before.contains(page)).count() <= 2);
+        assert_eq!(cut(&entries).concat(), entries);
+        assert!(cut(&entries).iter().all(|page| page.len() <= limits::PAGE_MAX_ENTRIES));
     }
 }
