@@ -165,7 +165,11 @@ impl Folder {
         act: impl FnOnce(&Directory, &[u8]) -> io::Result<T>,
     ) -> Result<T, BeneathError> {
         let folder = self.directory(path.parent().as_ref())?;
-        act(&folder, path.file_name()).map_err(|source| BeneathError::At { action, path: path.clone(), source })
+        act(&folder, path.file_name()).map_err(|source| BeneathError::At {
+            action,
+            path: path.clone(),
+            source,
+        })
     }
 }
 

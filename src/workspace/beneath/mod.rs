@@ -17,6 +17,7 @@ mod xattrs;
 
 pub use content::{data_ranges, write_at};
 pub use directory::{Directory, FolderEntry};
+pub(crate) use directory::{ids, stat_of, times};
 pub use error::BeneathError;
 pub use folder::Folder;
 pub use xattrs::{file_xattrs, set_file_xattr};
