@@ -32,9 +32,8 @@ pub(super) fn parse_time(text: &[u8]) -> Option<Timestamp> {
     if !fraction.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let nanos = (0..9).fold(0, |sum, at| {
-        sum * 10 + i128::from(fraction.get(at).map_or(0, |digit| digit - b'0'))
-    });
+    let nanos =
+        (0..9).fold(0, |sum, at| sum * 10 + i128::from(fraction.get(at).map_or(0, |digit| digit - b'0')));
     let beyond = fraction.iter().skip(9).any(|&digit| digit != b'0');
     let magnitude = i128::from(whole) * NANOS + nanos;
     let total = if negative { -magnitude - i128::from(beyond) } else { magnitude };

@@ -14,10 +14,10 @@ mod header;
 mod magic;
 mod metadata;
 mod number;
+mod reader;
 mod records;
 pub mod seekable;
 mod sparse;
-mod reader;
 mod writer;
 mod xattr_name;
 
@@ -28,3 +28,6 @@ pub use writer::Writer;
 
 /// Bytes of a tar block: headers are one, content is padded to a multiple.
 const BLOCK_BYTES: usize = 512;
+
+#[cfg(test)]
+mod tests;
