@@ -19,7 +19,10 @@ pub(super) fn push(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
 
 /// The records of extended headers, in their order: GNU sparse 0.0 repeats keys.
 #[derive(Default)]
-pub(super) struct Records(Vec<(Box<[u8]>, Box<[u8]>)>);
+pub(super) struct Records(Vec<Record>);
+
+/// Key and value.
+type Record = (Box<[u8]>, Box<[u8]>);
 
 impl Records {
     /// Adds the records in `bytes`; the error says what is wrong with them.
