@@ -291,6 +291,16 @@ fn the_reader_reads_bsdtar_and_refuses_its_cpio() {
             continue;
         }
         let nanos = format == "pax";
+        if format == "gnutar" {
+            // libarchive writes a time before 1970 as 0 there.
+            fs_err::remove_file(tree.join(std::ffi::OsStr::from_bytes(b"dir/odd\n\xff name"))).unwrap();
+            run(Command::new("bsdtar")
+                .args(["--format", "gnutar", "-cf"])
+                .arg(&tar)
+                .arg("-C")
+                .arg(&tree)
+                .arg("."));
+        }
         assert_same(&coarse(in_tar(&tar), nanos, true), &coarse(on_disk(&tree), nanos, true), format);
     }
 }
