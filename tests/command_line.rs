@@ -40,7 +40,10 @@ fn nothing_is_left_out_unless_it_is_asked_for() {
     assert_eq!(dry_run(&sandbox, &["--includes", "**/*.txt, .git/"]), [".git", ".git/config", "a.txt"]);
     assert_eq!(dry_run(&sandbox, &["--excludes", ".git/**,*.log"]), ["a.txt", "somefile~"]);
     fs::write(sandbox.work().join(".gitignore"), "*.log\n").unwrap();
-    assert_eq!(dry_run(&sandbox, &["--gitignore", "--excludes", ".git/"]), [".gitignore", "a.txt", "somefile~"]);
+    assert_eq!(
+        dry_run(&sandbox, &["--gitignore", "--excludes", ".git/"]),
+        [".gitignore", "a.txt", "somefile~"]
+    );
     assert!(!sandbox.store().exists(), "a dry run makes nothing");
 }
 
@@ -77,7 +80,9 @@ fn a_failed_stash_leaves_the_earlier_one() {
 #[test]
 fn what_is_not_there_is_said_with_a_next_step() {
     let sandbox = small();
-    for args in [&["unstash", "none", "-C", "out"][..], &["show", "none"], &["rm", "none"], &["export", "none"]] {
+    for args in
+        [&["unstash", "none", "-C", "out"][..], &["show", "none"], &["rm", "none"], &["export", "none"]]
+    {
         let run: Run = sandbox.run(args).exits(4);
         run.says("No such saved stash ‘none’").says("hint: `pannier list`");
     }
@@ -93,11 +98,20 @@ fn stashes_are_listed_shown_copied_and_removed() {
     sandbox.stash("one");
     sandbox.stash("two");
     let listed = sandbox.run(["list"]).exits(0).stdout();
-    assert_eq!(listed.lines().map(|line| line.split_whitespace().next().unwrap()).collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(
+        listed.lines().map(|line| line.split_whitespace().next().unwrap()).collect::<Vec<_>>(),
+        ["one", "two"]
+    );
     let about = sandbox.run(["show", "one"]).exits(0).stdout();
-    assert!(about.contains("2 hard links") && about.contains("3 symlinks") && about.contains("1 fifo"), "{about}");
+    assert!(
+        about.contains("2 hard links") && about.contains("3 symlinks") && about.contains("1 fifo"),
+        "{about}"
+    );
     let entries = sandbox.run(["show", "one", "src/deep", "dangling"]).exits(0).stdout();
-    assert!(entries.contains("dangling -> nowhere/at all") && entries.contains(" src/deep/er/empty\n"), "{entries}");
+    assert!(
+        entries.contains("dangling -> nowhere/at all") && entries.contains(" src/deep/er/empty\n"),
+        "{entries}"
+    );
 
     let copied = sandbox.run(["copy", "--from-build", "local", "--to-build", "42", "--json"]).json();
     assert_eq!(copied["copied"].as_u64(), Some(2));
@@ -123,7 +137,9 @@ fn a_store_inside_the_workspace_is_not_part_of_the_stash() {
     let sandbox = small();
     let run = |name: &str| {
         let mut command = sandbox.command(["stash", name, "-C", "work", "--json"]);
-        command.env("PANNIER_URL", sandbox.work().join(".store")).env("PANNIER_CACHE_DIR", sandbox.work().join(".cache"));
+        command
+            .env("PANNIER_URL", sandbox.work().join(".store"))
+            .env("PANNIER_CACHE_DIR", sandbox.work().join(".cache"));
         Run(command.output().unwrap()).json()
     };
     run("first");

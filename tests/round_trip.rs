@@ -76,7 +76,10 @@ fn a_change_moves_only_what_changed() {
     fs::write(&large, bytes).unwrap();
     let second = sandbox.stash("ws");
     let new = second["new_bytes"].as_u64().unwrap() - second["new_manifest_bytes"].as_u64().unwrap();
-    assert!((1..=2 * (256 << 10)).contains(&new), "ten bytes in the middle move one or two chunks, not {new} bytes");
+    assert!(
+        (1..=2 * (256 << 10)).contains(&new),
+        "ten bytes in the middle move one or two chunks, not {new} bytes"
+    );
     sandbox.run(["unstash", "ws", "-C", "out", "--set-id"]).exits(0);
     assert_same_tree(&sandbox.work(), &sandbox.path("out"));
 }
@@ -111,7 +114,14 @@ fn equal_files_are_found_by_content_where_no_cache_knows_them() {
     let sandbox = Sandbox::new();
     make_rich_tree(&sandbox.work());
     sandbox.stash("ws");
-    assert!(Command::new("cp").args(["-a", "work", "copy"]).current_dir(sandbox.dir.path()).status().unwrap().success());
+    assert!(
+        Command::new("cp")
+            .args(["-a", "work", "copy"])
+            .current_dir(sandbox.dir.path())
+            .status()
+            .unwrap()
+            .success()
+    );
     let restored = sandbox.unstash("ws", "copy");
     assert_eq!(restored["restored"]["written_files"].as_u64(), Some(0), "{restored}");
     assert_eq!(restored["fetched"]["fetched_bytes"].as_u64(), Some(0));
@@ -138,7 +148,10 @@ fn part_of_a_group_of_hard_links_stays_a_group() {
     sandbox.run(["unstash", "ws", "src/file7.txt", "src/zlink", "-C", "out"]).exits(0);
     let meta = |path: &str| fs::metadata(sandbox.path("out").join(path)).unwrap();
     assert_eq!(meta("src/file7.txt").ino(), meta("src/zlink").ino());
-    assert_eq!(fs::read(sandbox.path("out/src/zlink")).unwrap(), fs::read(sandbox.work().join("alink")).unwrap());
+    assert_eq!(
+        fs::read(sandbox.path("out/src/zlink")).unwrap(),
+        fs::read(sandbox.work().join("alink")).unwrap()
+    );
 }
 
 #[test]
@@ -174,7 +187,10 @@ fn owners_and_xattrs_are_kept_when_asked_for() {
     sandbox.run(["unstash", "ws", "-C", "plain"]).exits(0);
     sandbox.run(["unstash", "ws", "-C", "full", "--owner", "--xattrs"]).exits(if is_root { 0 } else { 1 });
     let xattr = |folder: &str| {
-        let output = Command::new("getfattr").args(["--only-values", "-n", "user.origin"]).arg(sandbox.path(folder).join("file")).output();
+        let output = Command::new("getfattr")
+            .args(["--only-values", "-n", "user.origin"])
+            .arg(sandbox.path(folder).join("file"))
+            .output();
         output.unwrap().stdout
     };
     assert_eq!(xattr("plain"), b"");

@@ -27,7 +27,9 @@ pub fn export(
     progress.found_bytes.add(root.totals.bytes);
     let mut tar = tar::Writer::new(out);
     let mut contents = InOrder::new(&stash);
-    stash.pages(&root, 0..root.pages.len(), |page| write_page(&stash, &page, &mut contents, &mut tar, progress))?;
+    stash.pages(&root, 0..root.pages.len(), |page| {
+        write_page(&stash, &page, &mut contents, &mut tar, progress)
+    })?;
     tar.finish()?;
     Ok(stash.info.clone())
 }
@@ -61,8 +63,11 @@ fn write_run(
     tar: &mut tar::Writer<&mut dyn Write>,
     progress: &Progress,
 ) -> Result<(), AgentError> {
-    let chunks: Vec<ChunkRef> =
-        entries.iter().filter_map(Entry::content).flat_map(|content| content.chunks.iter().copied()).collect();
+    let chunks: Vec<ChunkRef> = entries
+        .iter()
+        .filter_map(Entry::content)
+        .flat_map(|content| content.chunks.iter().copied())
+        .collect();
     let mut entries = entries.iter();
     let mut announce = |tar: &mut tar::Writer<&mut dyn Write>| announce_next(&mut entries, tar, progress);
     let mut left = 0;
@@ -108,4 +113,3 @@ fn write_listed(
         })
     })
 }
-

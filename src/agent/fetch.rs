@@ -49,7 +49,7 @@ struct StoredFrame<'a> {
 /// Writes every byte that `restore` wants.
 pub(super) fn fetch_into(
     stash: &OpenStash<'_>,
-    restore: &Restore,
+    restore: &Restore<'_>,
     threads: usize,
     progress: &Progress,
 ) -> Result<FetchStats, AgentError> {
@@ -64,7 +64,9 @@ pub(super) fn fetch_into(
             let (jobs, frames): (Receiver<_>, Sender<_>) = (jobs.clone(), frames_in.clone());
             let (failure, wants) = (&failure, &wants);
             scope.spawn(move || {
-                failure.keep(jobs.iter().try_for_each(|(pack, fetch)| fetch_frames(stash, pack, fetch, wants, &frames, progress)));
+                failure.keep(jobs.iter().try_for_each(|(pack, fetch)| {
+                    fetch_frames(stash, pack, fetch, wants, &frames, progress)
+                }));
             });
         }
         for _ in 0..threads.max(1) {
@@ -90,7 +92,7 @@ pub(super) fn fetch_into(
 }
 
 /// Every chunk of every wanted file, in the order of packs, frames and chunks.
-fn wants(stash: &OpenStash<'_>, restore: &Restore) -> Result<Vec<Want>, AgentError> {
+fn wants(stash: &OpenStash<'_>, restore: &Restore<'_>) -> Result<Vec<Want>, AgentError> {
     let mut wants = Vec::new();
     for (file, path, content) in restore.wanted() {
         let mut offset = 0;
@@ -109,7 +111,8 @@ fn plan(stash: &OpenStash<'_>, wants: &[Want]) -> Vec<(u32, Fetch)> {
     for of_pack in wants.chunk_by(|a, b| a.place.pack == b.place.pack) {
         let Some(first) = of_pack.first() else { continue };
         let by_frame = of_pack.chunk_by(|a, b| a.place.frame == b.place.frame);
-        let frames: Vec<usize> = by_frame.filter_map(|wants| Some(wants.first()?.place.frame as usize)).collect();
+        let frames: Vec<usize> =
+            by_frame.filter_map(|wants| Some(wants.first()?.place.frame as usize)).collect();
         let footer = &stash.packs[first.place.pack as usize].footer;
         plan.extend(ranges::plan(footer, &frames).into_iter().map(|fetch| (first.place.pack, fetch)));
     }
@@ -121,7 +124,8 @@ fn stats(stash: &OpenStash<'_>, plan: &[(u32, Fetch)]) -> FetchStats {
     for (pack, fetch) in plan {
         stats.fetched_bytes += fetch.range.end - fetch.range.start;
         let frames = &stash.packs[*pack as usize].footer.frames;
-        stats.decoded_bytes += fetch.frames.iter().map(|&frame| u64::from(frames[frame].plain_len)).sum::<u64>();
+        stats.decoded_bytes +=
+            fetch.frames.iter().map(|&frame| u64::from(frames[frame].plain_len)).sum::<u64>();
     }
     stats
 }
@@ -150,7 +154,7 @@ fn fetch_frames<'a>(
 
 fn write_frame(
     stash: &OpenStash<'_>,
-    restore: &Restore,
+    restore: &Restore<'_>,
     stored: &StoredFrame<'_>,
     decoder: &mut FrameDecoder,
     plain: &mut Vec<u8>,

@@ -50,12 +50,8 @@ pub fn import(
     request: &ImportRequest,
     progress: &Progress,
 ) -> Result<Imported, AgentError> {
-    let open = Open {
-        build: request.build.clone(),
-        name: request.name.clone(),
-        parent: None,
-        digests: Vec::new(),
-    };
+    let open =
+        Open { build: request.build.clone(), name: request.name.clone(), parent: None, digests: Vec::new() };
     let mut problems = Vec::new();
     let (manifest, uploaded) = upload(remote, open, request.upload, progress, |feed| {
         let members = read_members(input, request, feed, &mut problems, progress)?;
@@ -80,7 +76,9 @@ fn read_members(
     let mut members = Members::default();
     while let Some(member) = tar.next_entry()? {
         let kind = match member.kind {
-            TarKind::File { .. } => EntryKind::File(read_content(&mut tar, &mut chunker, &mut piece, feed, progress)?),
+            TarKind::File { .. } => {
+                EntryKind::File(read_content(&mut tar, &mut chunker, &mut piece, feed, progress)?)
+            }
             TarKind::Directory => EntryKind::Directory,
             TarKind::Symlink { ref target } => EntryKind::Symlink { target: target.clone() },
             TarKind::HardLink { ref target } => EntryKind::HardLink { target: target.clone() },

@@ -1,8 +1,8 @@
 //! Chunks read one after the other, for whoever needs bytes in order: manifests, exports.
 //! Not for unstash, which takes frames in the order in which they stand.
 
-use std::fmt;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 
 use rayon::prelude::*;
 
@@ -73,13 +73,18 @@ impl<'a> InOrder<'a> {
         self.frames.retain(|(pack, frame), _| wanted.get(pack).is_some_and(|frames| frames.contains(frame)));
         let mut fetches = Vec::new();
         for (pack, frames) in wanted {
-            let new: Vec<usize> =
-                frames.into_iter().filter(|&frame| !self.frames.contains_key(&(pack, frame))).map(|frame| frame as usize).collect();
+            let new: Vec<usize> = frames
+                .into_iter()
+                .filter(|&frame| !self.frames.contains_key(&(pack, frame)))
+                .map(|frame| frame as usize)
+                .collect();
             let footer = &self.stash.packs[pack as usize].footer;
             fetches.extend(ranges::plan(footer, &new).into_iter().map(|fetch| (pack, fetch)));
         }
-        let decoded: Vec<_> =
-            fetches.into_par_iter().map(|(pack, fetch)| self.fetch(pack, &fetch)).collect::<Result<_, _>>()?;
+        let decoded: Vec<_> = fetches
+            .into_par_iter()
+            .map(|(pack, fetch)| self.fetch(pack, &fetch))
+            .collect::<Result<_, _>>()?;
         self.frames.extend(decoded.into_iter().flatten());
         Ok(())
     }

@@ -38,7 +38,8 @@ pub(super) fn feed_manifest(
         if batch.is_empty() {
             break;
         }
-        let encoded: Vec<(Vec<u8>, PageRef)> = batch.par_iter().filter_map(|entries| encode(entries)).collect();
+        let encoded: Vec<(Vec<u8>, PageRef)> =
+            batch.par_iter().filter_map(|entries| encode(entries)).collect();
         for (bytes, page) in encoded {
             if !known.contains(&page.chunk.digest) {
                 feed.manifest_chunk(page.chunk.digest, &bytes)?;

@@ -118,12 +118,22 @@ mod tests {
     }
 
     fn entry(at: &str, kind: EntryKind) -> Entry {
-        Entry { path: path(at), mode: 0o644, mtime: Timestamp::default(), owner: None, xattrs: Box::default(), kind }
+        Entry {
+            path: path(at),
+            mode: 0o644,
+            mtime: Timestamp::default(),
+            owner: None,
+            xattrs: Box::default(),
+            kind,
+        }
     }
 
     fn file(at: &str, data: &str) -> Entry {
         let chunk = ChunkRef { digest: Digest::of(data.as_bytes()), len: data.len() as u32 };
-        entry(at, EntryKind::File(Content { size: data.len() as u64, listed: false, chunks: Box::new([chunk]) }))
+        entry(
+            at,
+            EntryKind::File(Content { size: data.len() as u64, listed: false, chunks: Box::new([chunk]) }),
+        )
     }
 
     fn link(at: &str, target: &str) -> Entry {

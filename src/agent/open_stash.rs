@@ -8,7 +8,8 @@ use std::thread;
 use crate::model::manifest::{ManifestError, Root, chunk_list, page};
 use crate::model::pack_layout::{Footer, Frame};
 use crate::model::{ChunkRef, Content, Digest, Entry, EntryPath};
-use crate::pack::{PackError, decode_tail};
+use crate::pack::PackError;
+use crate::pack::reader::decode_tail;
 use crate::protocol::{BuildId, Resolved, SessionId, StashInfo, StashName};
 use crate::transfer::Remote;
 use crate::transfer::get::PackSource;
@@ -53,7 +54,8 @@ impl<'a> OpenStash<'a> {
         let mut open = Self { remote, session, info, packs: Vec::new(), index: Vec::new() };
         let sources: Vec<PackSource> = packs.into_iter().map(PackSource::new).collect();
         let footers = open.read_footers(&sources)?;
-        open.packs = sources.into_iter().zip(footers).map(|(source, footer)| OpenPack { source, footer }).collect();
+        open.packs =
+            sources.into_iter().zip(footers).map(|(source, footer)| OpenPack { source, footer }).collect();
         open.index = index(&open.packs);
         Ok(open)
     }
@@ -62,8 +64,10 @@ impl<'a> OpenStash<'a> {
         let mut footers = Vec::with_capacity(sources.len());
         for group in sources.chunks(TAILS_AT_ONCE) {
             let read = thread::scope(|scope| {
-                let readers: Vec<_> = group.iter().map(|source| scope.spawn(|| self.read_footer(source))).collect();
-                let joined = readers.into_iter().map(|reader| reader.join().unwrap_or(Err(AgentError::Stopped)));
+                let readers: Vec<_> =
+                    group.iter().map(|source| scope.spawn(|| self.read_footer(source))).collect();
+                let joined =
+                    readers.into_iter().map(|reader| reader.join().unwrap_or(Err(AgentError::Stopped)));
                 joined.collect::<Result<Vec<_>, _>>()
             })?;
             footers.extend(read);
@@ -134,19 +138,22 @@ impl<'a> OpenStash<'a> {
     }
 
     /// The chunks of a file in order, with chunk lists replaced by what they list.
-    pub fn chunks_of(&self, path: &EntryPath, content: &Content) -> Result<Vec<ChunkRef>, AgentError> {
+    pub fn chunks_of(&self, what: &dyn fmt::Display, content: &Content) -> Result<Vec<ChunkRef>, AgentError> {
         if !content.listed {
             return Ok(content.chunks.to_vec());
         }
         let mut chunks = Vec::new();
-        InOrder::new(self).read(&content.chunks, path, |bytes| {
+        InOrder::new(self).read(&content.chunks, what, |bytes| {
             chunks.extend(chunk_list::decode(bytes).map_err(|source| self.manifest_error(source))?);
             Ok(())
         })?;
         let size: u64 = chunks.iter().map(|chunk| u64::from(chunk.len)).sum();
         match size == content.size {
             true => Ok(chunks),
-            false => Err(self.manifest_error(ManifestError::Damaged("chunk list", "its lengths are not the file's"))),
+            false => {
+                Err(self
+                    .manifest_error(ManifestError::Damaged("chunk list", "its lengths are not the file's")))
+            }
         }
     }
 
@@ -202,7 +209,8 @@ fn index(packs: &[OpenPack]) -> Vec<(u64, u32, u32)> {
     let chunks = packs.iter().map(|pack| pack.footer.chunks.len()).sum();
     let mut index = Vec::with_capacity(chunks);
     for (number, pack) in packs.iter().enumerate() {
-        let entry = |(chunk, reference): (usize, &ChunkRef)| (prefix(&reference.digest), number as u32, chunk as u32);
+        let entry =
+            |(chunk, reference): (usize, &ChunkRef)| (prefix(&reference.digest), number as u32, chunk as u32);
         index.extend(pack.footer.chunks.iter().enumerate().map(entry));
     }
     index.sort_unstable();

@@ -9,9 +9,9 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::model::Digest;
 use crate::model::limits::FRAME_BYTES;
 use crate::model::progress::Progress;
-use crate::model::Digest;
 use crate::workspace::beneath::Folder;
 use crate::workspace::walk::Found;
 

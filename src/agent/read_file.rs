@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use crate::chunk::Chunker;
 use crate::model::progress::Progress;
 use crate::model::{Content, Digest};
-use crate::workspace::beneath::{BeneathError, Folder, data_ranges};
+use crate::workspace::beneath::{Folder, data_ranges, stat_of};
 use crate::workspace::stat::Stat;
 use crate::workspace::walk::Found;
 
@@ -45,7 +45,8 @@ pub(super) fn read_file(
             Err(error) if error.is_gone() => return ReadFile::Vanished,
             Err(error) => return ReadFile::Unreadable(error.to_string()),
         };
-        let read = read_once(&file, &before, buffers, emit).and_then(|content| Ok((content, Stat::of(&file)?)));
+        let read =
+            read_once(&file, &before, buffers, emit).and_then(|content| Ok((content, stat_of(&file)?)));
         match read {
             Ok((content, after)) if after.is_same_state(&before) && after.size == content.size => {
                 progress.done_bytes.add(content.size);
@@ -65,7 +66,12 @@ pub(super) fn read_file(
     ReadFile::Vanished
 }
 
-fn read_once(file: &File, stat: &Stat, buffers: &mut Buffers, mut emit: &mut Emit<'_>) -> io::Result<Content> {
+fn read_once(
+    file: &File,
+    stat: &Stat,
+    buffers: &mut Buffers,
+    mut emit: &mut Emit<'_>,
+) -> io::Result<Content> {
     // A file without holes is one range, found without asking the file system.
     let ranges = match stat.blocks.saturating_mul(512) < stat.size {
         true => data_ranges(file, stat.size)?,
@@ -76,13 +82,19 @@ fn read_once(file: &File, stat: &Stat, buffers: &mut Buffers, mut emit: &mut Emi
         buffers.chunker.push_zeros(range.start.saturating_sub(position), &mut emit);
         position = read_range(file, range, buffers, emit)?;
     }
-    let holes = if stat.blocks.saturating_mul(512) < stat.size { stat.size.saturating_sub(position) } else { 0 };
+    let holes =
+        if stat.blocks.saturating_mul(512) < stat.size { stat.size.saturating_sub(position) } else { 0 };
     buffers.chunker.push_zeros(holes, &mut emit);
     Ok(buffers.chunker.finish(&mut emit))
 }
 
 /// Reads up to the end of `range` or of the file; answers where it stopped.
-fn read_range(file: &File, range: Range<u64>, buffers: &mut Buffers, mut emit: &mut Emit<'_>) -> io::Result<u64> {
+fn read_range(
+    file: &File,
+    range: Range<u64>,
+    buffers: &mut Buffers,
+    mut emit: &mut Emit<'_>,
+) -> io::Result<u64> {
     let mut position = range.start;
     while position < range.end {
         let want = usize::try_from(range.end - position).map_or(READ_BYTES, |left| left.min(READ_BYTES));

@@ -57,25 +57,25 @@ pub struct Stashed {
 }
 
 /// Stashes a workspace. Nothing is visible before the end; a failure leaves an earlier stash of that name alone.
-pub fn stash(remote: &dyn Remote, request: &StashRequest, progress: &Progress) -> Result<Stashed, AgentError> {
+pub fn stash(
+    remote: &dyn Remote,
+    request: &StashRequest,
+    progress: &Progress,
+) -> Result<Stashed, AgentError> {
     let walked = walk_workspace(request, progress)?;
     let started = walked.started;
     let folder = Folder::open(&request.folder)?;
-    let cache = open_cache(request, remote);
+    let cache = request.cache_file.as_deref().map(StatCache::open).unwrap_or_default();
+    let parent = parent_of(&cache, remote);
     let mut draft = Draft::new(walked.found, &walked.skipped, &cache, request.owner);
     let unopened = draft.unopened();
     note_unopened(progress, &draft, unopened);
 
-    let open = Open {
-        build: request.build.clone(),
-        name: request.name.clone(),
-        parent: cache.root(),
-        digests: Vec::new(),
-    };
+    let open = Open { build: request.build.clone(), name: request.name.clone(), parent, digests: Vec::new() };
     let (manifest, uploaded) = upload(remote, open, request.upload, progress, |feed| {
         let unread = draft.unread();
         read_into(&mut draft, &folder, &unread, request, feed, progress)?;
-        let parent = trusted_parent(&cache, feed)?;
+        let parent = trusted_parent(parent, &cache, feed)?;
         if parent.is_none() {
             let lost = files_with_missing_chunks(&draft, feed)?;
             read_into(&mut draft, &folder, &lost, request, feed, progress)?;
@@ -85,7 +85,7 @@ pub fn stash(remote: &dyn Remote, request: &StashRequest, progress: &Progress) -
     let stats = uploaded.stats;
     let committed = commit(remote, uploaded, &manifest)?;
     if let Some(file) = &request.cache_file
-        && !(cache.root() == Some(manifest.id) && draft.is_all_cached(&cache))
+        && !(parent == Some(manifest.id) && draft.is_all_cached(&cache))
     {
         let mut writer = StatCacheWriter::new(started);
         draft.remember(&mut writer);
@@ -96,7 +96,10 @@ pub fn stash(remote: &dyn Remote, request: &StashRequest, progress: &Progress) -
 }
 
 /// The entries that a stash would hold, and what it would pass over. Reads no file and asks no controller.
-pub fn dry_run(request: &StashRequest, progress: &Progress) -> Result<(Vec<Found>, Vec<Problem>), AgentError> {
+pub fn dry_run(
+    request: &StashRequest,
+    progress: &Progress,
+) -> Result<(Vec<Found>, Vec<Problem>), AgentError> {
     let walked = walk_workspace(request, progress)?;
     let problems = walked.skipped.iter().filter_map(Problem::of_skipped).collect();
     Ok((walked.found, problems))
@@ -115,13 +118,10 @@ fn walk_workspace(request: &StashRequest, progress: &Progress) -> Result<Walk, A
     Ok(walked)
 }
 
-fn open_cache(request: &StashRequest, remote: &dyn Remote) -> StatCache {
-    let cache = request.cache_file.as_deref().map(StatCache::open).unwrap_or_default();
-    match cache.remote() == remote.identity() {
-        true => cache,
-        // Its digests are right whatever the store, but this store's ledger knows no such parent.
-        false => cache.without_root(),
-    }
+/// The stash that the cache was written for. Its digests are right whatever the store, but another ledger knows no
+/// such stash.
+fn parent_of(cache: &StatCache, remote: &dyn Remote) -> Option<Digest> {
+    cache.root().filter(|_| cache.remote() == remote.identity())
 }
 
 fn note_unopened(progress: &Progress, draft: &Draft, unopened: (u64, u64)) {
@@ -148,8 +148,12 @@ fn read_into(
 }
 
 /// The cache's root, if the store vouches for every chunk beneath it.
-fn trusted_parent(cache: &StatCache, feed: &Feed<'_>) -> Result<Option<Root>, AgentError> {
-    match cache.root() {
+fn trusted_parent(
+    parent: Option<Digest>,
+    cache: &StatCache,
+    feed: &Feed<'_>,
+) -> Result<Option<Root>, AgentError> {
+    match parent {
         Some(_) if feed.parent_accepted()? => Ok(Root::decode(cache.root_bytes()).ok()),
         _ => Ok(None),
     }
@@ -157,13 +161,17 @@ fn trusted_parent(cache: &StatCache, feed: &Feed<'_>) -> Result<Option<Root>, Ag
 
 /// Files that were not opened because the cache knows them, but of which the store has lost something.
 fn files_with_missing_chunks(draft: &Draft, feed: &Feed<'_>) -> Result<Vec<usize>, AgentError> {
-    let digests = |content: &crate::model::Content| content.chunks.iter().map(|chunk| chunk.digest).collect::<Vec<_>>();
+    let digests =
+        |content: &crate::model::Content| content.chunks.iter().map(|chunk| chunk.digest).collect::<Vec<_>>();
     let known: DigestSet = draft.cached().flat_map(|(_, content)| digests(content)).collect();
     let known: Vec<Digest> = known.into_iter().collect();
     let answers = feed.missing(&known)?;
-    let missing: DigestSet = known.into_iter().zip(answers).filter(|(_, missing)| *missing).map(|(digest, _)| digest).collect();
+    let missing: DigestSet =
+        known.into_iter().zip(answers).filter(|(_, missing)| *missing).map(|(digest, _)| digest).collect();
     // A chunk list that is there says nothing about the chunks that it names: such a file is read again.
-    let is_lost = |content: &crate::model::Content| content.listed || digests(content).iter().any(|digest| missing.contains(digest));
+    let is_lost = |content: &crate::model::Content| {
+        content.listed || digests(content).iter().any(|digest| missing.contains(digest))
+    };
     Ok(draft.cached().filter(|(_, content)| is_lost(content)).map(|(index, _)| index).collect())
 }
 
@@ -188,6 +196,10 @@ fn save_cache(writer: StatCacheWriter, file: &Path, remote: &dyn Remote, manifes
 impl Problem {
     /// What the walk passed over, in words; `None` for what needs no mention.
     pub(super) fn of_skipped(skipped: &Skipped) -> Option<Self> {
-        Some(Self { path: skipped.path.to_string(), what: skipped.reason.to_string(), is_error: skipped.reason.is_error() })
+        Some(Self {
+            path: skipped.path.to_string(),
+            what: skipped.reason.to_string(),
+            is_error: skipped.reason.is_error(),
+        })
     }
 }

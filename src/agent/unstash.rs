@@ -7,7 +7,7 @@ use crate::model::progress::Progress;
 use crate::model::{Content, Entry, EntryKind, EntryPath};
 use crate::protocol::{BuildId, StashInfo, StashName};
 use crate::transfer::Remote;
-use crate::workspace::restore::{Restore, RestoreOptions, RestoreScope, RestoreStats, Restored};
+use crate::workspace::restore::{Known, Restore, RestoreOptions, RestoreScope, RestoreStats, Restored};
 use crate::workspace::stat::Stat;
 use crate::workspace::stat_cache::{StatCache, StatCacheWriter};
 
@@ -44,7 +44,11 @@ pub struct Unstashed {
 }
 
 /// Restores a stash. What was in the folder stays as it was until everything new is there.
-pub fn unstash(remote: &dyn Remote, request: &UnstashRequest, progress: &Progress) -> Result<Unstashed, AgentError> {
+pub fn unstash(
+    remote: &dyn Remote,
+    request: &UnstashRequest,
+    progress: &Progress,
+) -> Result<Unstashed, AgentError> {
     let stash = OpenStash::open(remote, &request.build, &request.name)?;
     let root = stash.root()?;
     let entries = whole_links(&stash, &root, stash.entries(&root, &request.paths)?)?;
@@ -55,29 +59,39 @@ pub fn unstash(remote: &dyn Remote, request: &UnstashRequest, progress: &Progres
         true => RestoreScope::Whole,
         false => RestoreScope::Paths(request.paths.clone()),
     };
-    let known = |stat: &Stat| cache.lookup(stat);
-    let chunks = |path: &EntryPath, content: &Content| stash.chunks_of(path, content).ok();
-    let restore = Restore::prepare(&request.folder, entries, &scope, &known, &chunks, &request.restore, progress)?;
+    let known = Known {
+        content: &|stat: &Stat| cache.lookup(stat),
+        chunks: &|content: &Content| stash.chunks_of(&"a file", content).ok(),
+    };
+    let restore = Restore::prepare(&request.folder, entries, scope, known, request.restore, progress)?;
     let fetched = fetch_into(&stash, &restore, request.restore.threads, progress)?;
     let restored = restore.finish()?;
+    let stats = restored.stats;
 
     if let Some(file) = &request.cache_file {
         drop(cache);
-        save_cache(file, remote, &stash, &root, &restored);
+        save_cache(file, remote, &stash, &root, restored);
     }
-    Ok(Unstashed { info: stash.info.clone(), restored: restored.stats, fetched })
+    Ok(Unstashed { info: stash.info.clone(), restored: stats, fetched })
 }
 
 /// Replaces hard links whose first name is not among the entries: the first of them gets the content, the rest link
 /// to that one.
-fn whole_links(stash: &OpenStash<'_>, root: &Root, mut entries: Vec<Entry>) -> Result<Vec<Entry>, AgentError> {
+fn whole_links(
+    stash: &OpenStash<'_>,
+    root: &Root,
+    mut entries: Vec<Entry>,
+) -> Result<Vec<Entry>, AgentError> {
     for index in 0..entries.len() {
         let EntryKind::HardLink { target } = &entries[index].kind else { continue };
         if entries.binary_search_by(|entry| entry.path.cmp(target)).is_ok() {
             continue;
         }
         let target = target.clone();
-        let owner = stash.entries(root, std::slice::from_ref(&target))?.into_iter().find(|entry| entry.path == target);
+        let owner = stash
+            .entries(root, std::slice::from_ref(&target))?
+            .into_iter()
+            .find(|entry| entry.path == target);
         let missing = || AgentError::NoSuchPath { path: target.clone(), stash: stash.info.name.clone() };
         let path = entries[index].path.clone();
         entries[index] = Entry { path: path.clone(), ..owner.ok_or_else(missing)? };
@@ -101,11 +115,11 @@ fn save_cache(
     remote: &dyn Remote,
     stash: &OpenStash<'_>,
     root: &Root,
-    restored: &Restored,
+    restored: Restored,
 ) {
     let mut writer = StatCacheWriter::new(restored.stamp);
-    for (stat, content) in restored.files.iter().filter(|(_, content)| content.size > 0) {
-        writer.push(stat, content);
+    for (stat, content) in restored.files.filter(|(_, content)| content.size > 0) {
+        writer.push(&stat, &content);
     }
     if let Err(error) = writer.save(file, &remote.identity(), stash.info.id, &root.encode()) {
         tracing::warn!(%error, "the stat cache was not written");

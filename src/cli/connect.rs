@@ -68,7 +68,9 @@ fn user_folder(variable: &str, beneath_home: &str) -> anyhow::Result<PathBuf> {
     let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(beneath_home));
     let folder = named.or_else(home).with_context(|| {
-        format!("there is no home folder and no {variable}: name folders with PANNIER_URL and PANNIER_CACHE_DIR")
+        format!(
+            "there is no home folder and no {variable}: name folders with PANNIER_URL and PANNIER_CACHE_DIR"
+        )
     })?;
     Ok(folder.join("pannier"))
 }

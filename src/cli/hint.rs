@@ -12,18 +12,28 @@ pub(super) fn of(error: &anyhow::Error) -> Option<&'static str> {
         return Some("free some space and run the command again; what was stored before is untouched");
     }
     match error.downcast_ref::<AgentError>() {
-        Some(AgentError::Empty(_)) => return Some("look at the patterns with --dry-run, or pass --allow-empty"),
+        Some(AgentError::Empty(_)) => {
+            return Some("look at the patterns with --dry-run, or pass --allow-empty");
+        }
         Some(AgentError::DamagedPack { .. }) => {
-            return Some("stash the workspace again to send what is damaged anew; `pannier verify` names every stash");
+            return Some(
+                "stash the workspace again to send what is damaged anew; `pannier verify` names every stash",
+            );
         }
         Some(AgentError::NoSuchChunk { .. } | AgentError::Manifest { .. }) => {
-            return Some("`pannier verify` names what is damaged; stashing the workspace again makes it whole");
+            return Some(
+                "`pannier verify` names what is damaged; stashing the workspace again makes it whole",
+            );
         }
-        Some(AgentError::NoSuchPath { .. }) => return Some("`pannier show NAME --all` lists the paths of a stash"),
+        Some(AgentError::NoSuchPath { .. }) => {
+            return Some("`pannier show NAME --all` lists the paths of a stash");
+        }
         _ => {}
     }
     match kind(error)? {
-        RemoteErrorKind::NotFound => Some("`pannier list` shows the stashes of a build; see --build and --project"),
+        RemoteErrorKind::NotFound => {
+            Some("`pannier list` shows the stashes of a build; see --build and --project")
+        }
         RemoteErrorKind::SessionEnded => Some("run the command again"),
         RemoteErrorKind::Damaged => Some("`pannier verify` names every stash that is affected"),
         RemoteErrorKind::Refused | RemoteErrorKind::Unavailable => None,
@@ -52,7 +62,9 @@ fn kind(error: &anyhow::Error) -> Option<RemoteErrorKind> {
 
 fn is_full_disk(error: &anyhow::Error) -> bool {
     let full = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::StorageFull)
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::StorageFull)
     };
     error.chain().any(full)
 }

@@ -29,7 +29,15 @@ pub(super) fn run(global: &Global, args: &ImportArgs) -> Outcome {
     let imported = agent::import(&remote, input, &request, &progress);
     drop(line);
     let imported = imported?;
-    summary::of_upload(global, "Imported", &imported.committed, imported.stats, (0, 0), &imported.problems, started)
+    summary::of_upload(
+        global,
+        "Imported",
+        &imported.committed,
+        imported.stats,
+        (0, 0),
+        &imported.problems,
+        started,
+    )
 }
 
 /// The tar's bytes; zstd is taken off when the first bytes say so.

@@ -52,8 +52,11 @@ fn about(info: &StashInfo) -> String {
         (totals.symlinks, "symlink"),
         (other, "fifo"),
     ];
-    let kinds: Vec<String> =
-        kinds.into_iter().filter(|(number, _)| *number > 0).map(|(number, noun)| ui::counted(number, noun)).collect();
+    let kinds: Vec<String> = kinds
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, noun)| ui::counted(number, noun))
+        .collect();
     format!(
         "stash      {}\nbuild      {}\nid         {}\nholds      {}\nsize       {}\nstored in  {}, {}\ncommitted  {}\n",
         info.name,
@@ -135,7 +138,8 @@ mod tests {
 
     #[test]
     fn permissions_read_as_ls_writes_them() {
-        let texts = [(0o755, "rwxr-xr-x"), (0o640, "rw-r-----"), (0o6755, "rwsr-sr-x"), (0o1644, "rw-r--r-T")];
+        let texts =
+            [(0o755, "rwxr-xr-x"), (0o640, "rw-r-----"), (0o6755, "rwsr-sr-x"), (0o1644, "rw-r--r-T")];
         texts.into_iter().for_each(|(mode, text)| assert_eq!(permissions(mode), text));
     }
 

@@ -56,7 +56,8 @@ struct Planned {
 
 fn dry_run(global: &Global, request: &StashRequest) -> Outcome {
     let (found, problems) = agent::dry_run(request, &Progress::default())?;
-    let planned = found.iter().map(|found| Planned { path: found.path.to_string(), bytes: found.stat.content_bytes() });
+    let planned =
+        found.iter().map(|found| Planned { path: found.path.to_string(), bytes: found.stat.content_bytes() });
     if global.json {
         let entries: Vec<Planned> = planned.collect();
         ui::print_json(&serde_json::json!({ "entries": entries, "problems": problems }))?;

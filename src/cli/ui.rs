@@ -57,7 +57,12 @@ pub(super) fn fail(error: &anyhow::Error) -> Exit {
 /// Logs go to stderr when `PANNIER_LOG` asks for them (`PANNIER_LOG=debug`), warnings always.
 pub(super) fn start_logging() {
     let filter = EnvFilter::try_from_env("PANNIER_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
 }
 
 /// Decimal units, as disks and networks are sold: `1.30 GB`.

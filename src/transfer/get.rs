@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use fs_err as fs;
 
+use crate::model::signed_url::file_path;
 use crate::protocol::PackDownload;
 
 use super::error::TransferError;
@@ -42,7 +43,7 @@ impl PackSource {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
-        let Some(path) = self.pack.get.file_path() else {
+        let Some(path) = file_path(&self.pack.get) else {
             return Err(TransferError::Scheme { pack: self.pack.name, place: self.pack.get.redacted() });
         };
         let file =

@@ -6,6 +6,7 @@ use std::path::Path;
 use fs_err as fs;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use crate::model::signed_url::file_path;
 use crate::protocol::SignedPack;
 
 use super::error::TransferError;
@@ -15,7 +16,7 @@ use super::error::TransferError;
 /// On return the pack stands under its name on durable storage, whole. A pack that stands there already is an error:
 /// names are random and never reused.
 pub fn put(pack: &SignedPack, parts: &[Vec<u8>]) -> Result<(), TransferError> {
-    let Some(path) = pack.put.file_path() else {
+    let Some(path) = file_path(&pack.put) else {
         return Err(TransferError::Scheme { pack: pack.name, place: pack.put.redacted() });
     };
     put_file(&path, parts).map_err(|source| TransferError::Put { pack: pack.name, source })

@@ -54,6 +54,12 @@ impl Stat {
         }
     }
 
+    /// Whether nothing was written between this and `other`: no write leaves all of these as they were.
+    pub fn is_same_state(&self, other: &Self) -> bool {
+        let state = |stat: &Self| (stat.dev, stat.ino, stat.size, stat.mtime, stat.ctime);
+        state(self) == state(other)
+    }
+
     /// Bytes of content: a regular file's size, nothing for anything else.
     pub const fn content_bytes(&self) -> u64 {
         match self.file_type() {

@@ -67,7 +67,12 @@ impl Sandbox {
     /// Files beneath the store's packs, sorted.
     pub fn packs(&self) -> Vec<PathBuf> {
         let files = walkdir::WalkDir::new(self.store().join("store/packs")).sort_by_file_name();
-        files.into_iter().filter_map(Result::ok).filter(|e| e.file_type().is_file()).map(|e| e.into_path()).collect()
+        files
+            .into_iter()
+            .filter_map(Result::ok)
+            .filter(|e| e.file_type().is_file())
+            .map(|e| e.into_path())
+            .collect()
     }
 }
 
@@ -131,8 +136,12 @@ pub fn tree(root: &Path) -> BTreeMap<Vec<u8>, Node> {
             _ => Vec::new(),
         };
         let several = meta.nlink() > 1 && !meta.is_dir();
-        let link = several.then(|| inodes.entry((meta.dev(), meta.ino())).or_insert_with(|| path.clone()).clone());
-        nodes.insert(path, Node { mode: meta.mode(), mtime: (meta.mtime(), meta.mtime_nsec()), content, link });
+        let link =
+            several.then(|| inodes.entry((meta.dev(), meta.ino())).or_insert_with(|| path.clone()).clone());
+        nodes.insert(
+            path,
+            Node { mode: meta.mode(), mtime: (meta.mtime(), meta.mtime_nsec()), content, link },
+        );
     }
     nodes
 }
@@ -142,11 +151,20 @@ pub fn tree(root: &Path) -> BTreeMap<Vec<u8>, Node> {
 pub fn assert_same_tree(left: &Path, right: &Path) {
     let (left, right) = (tree(left), tree(right));
     let show = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
-    let differing: Vec<String> =
-        left.keys().chain(right.keys()).filter(|path| left.get(*path) != right.get(*path)).map(show).take(5).collect();
-    assert!(differing.is_empty(), "differ: {differing:?}, e.g. {:?}", differing.first().map(|path| {
-        (left.get(path.as_bytes()).cloned(), right.get(path.as_bytes()).cloned())
-    }));
+    let differing: Vec<String> = left
+        .keys()
+        .chain(right.keys())
+        .filter(|path| left.get(*path) != right.get(*path))
+        .map(show)
+        .take(5)
+        .collect();
+    assert!(
+        differing.is_empty(),
+        "differ: {differing:?}, e.g. {:?}",
+        differing
+            .first()
+            .map(|path| { (left.get(path.as_bytes()).cloned(), right.get(path.as_bytes()).cloned()) })
+    );
 }
 
 /// Bytes that do not compress, the same for the same seed.
@@ -169,7 +187,11 @@ pub fn make_rich_tree(root: &Path) {
         fs::create_dir_all(root.join(folder)).unwrap();
     }
     for number in 0..300u64 {
-        fs::write(root.join(format!("src/file{number}.txt")), format!("file {number}\n").repeat(number as usize)).unwrap();
+        fs::write(
+            root.join(format!("src/file{number}.txt")),
+            format!("file {number}\n").repeat(number as usize),
+        )
+        .unwrap();
     }
     fs::write(root.join("src/deep/er/empty"), b"").unwrap();
     fs::write(root.join("target/debug/large.bin"), noise(1, 3_000_000)).unwrap();
@@ -186,11 +208,18 @@ pub fn make_rich_tree(root: &Path) {
     let sparse = fs::File::create(root.join("sparse.img")).unwrap();
     sparse.set_len(8 << 20).unwrap();
     sparse.write_all_at(b"in the middle", 4 << 20).unwrap();
-    for (path, mode) in [("src/file1.txt", 0o600), ("src/file2.txt", 0o777), ("src/file3.txt", 0o4755), ("closed", 0o555)] {
+    for (path, mode) in
+        [("src/file1.txt", 0o600), ("src/file2.txt", 0o777), ("src/file3.txt", 0o4755), ("closed", 0o555)]
+    {
         fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).unwrap();
     }
-    for (path, seconds) in [("src/file5.txt", "1970-01-01 00:00:01.123456789"), ("empty", "2001-02-03 04:05:06.7"), ("dangling", "1999-12-31 23:59:59.5")] {
-        let touched = Command::new("touch").args(["-h", "-d", seconds]).arg(root.join(path)).status().unwrap();
+    for (path, seconds) in [
+        ("src/file5.txt", "1970-01-01 00:00:01.123456789"),
+        ("empty", "2001-02-03 04:05:06.7"),
+        ("dangling", "1999-12-31 23:59:59.5"),
+    ] {
+        let touched =
+            Command::new("touch").args(["-h", "-d", seconds]).arg(root.join(path)).status().unwrap();
         assert!(touched.success());
     }
 }

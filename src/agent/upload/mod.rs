@@ -125,7 +125,11 @@ pub fn upload<R>(
     }
 }
 
-fn uploaded(session: &Session<'_>, packs: Mutex<Vec<PackName>>, counters: &Counters) -> Result<Uploaded, AgentError> {
+fn uploaded(
+    session: &Session<'_>,
+    packs: Mutex<Vec<PackName>>,
+    counters: &Counters,
+) -> Result<Uploaded, AgentError> {
     let packs = packs.into_inner().map_err(|_| AgentError::Stopped)?;
     let stats = UploadStats {
         new_chunks: counters.new_chunks.sum(),

@@ -5,10 +5,10 @@ use std::thread::Scope;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::model::PackName;
-use crate::model::progress::Progress;
 use crate::model::ChunkRef;
+use crate::model::PackName;
 use crate::model::pack_layout::Codec;
+use crate::model::progress::Progress;
 use crate::pack::{Builder, FinishedPack, FrameEncoder, PlainFrame};
 use crate::protocol::PackIntent;
 use crate::transfer::put::put;
@@ -75,7 +75,10 @@ impl Compressors {
 }
 
 /// Puts frames into packs, in order; file chunks and manifest apart unless both are small.
-pub(super) fn pack_frames(frames: &Receiver<PendingFrame>, packs: &Sender<FinishedPack>) -> Result<(), AgentError> {
+pub(super) fn pack_frames(
+    frames: &Receiver<PendingFrame>,
+    packs: &Sender<FinishedPack>,
+) -> Result<(), AgentError> {
     let mut builder = Builder::default();
     let mut in_manifest = false;
     for frame in frames {

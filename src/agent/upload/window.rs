@@ -28,7 +28,8 @@ impl Window {
 
     /// Whether `more` bytes would be too many.
     pub(super) fn is_full(&self, more: usize) -> bool {
-        self.chunks.len() >= MAX_MISSING_DIGESTS || (!self.is_empty() && self.bytes.len() + more > WINDOW_BYTES)
+        self.chunks.len() >= MAX_MISSING_DIGESTS
+            || (!self.is_empty() && self.bytes.len() + more > WINDOW_BYTES)
     }
 
     pub(super) fn push(&mut self, digest: Digest, bytes: &[u8], manifest: bool) {

@@ -413,7 +413,8 @@ mod tests {
             let mut cutter = Cutter::default();
             entries.split_inclusive(|entry| cutter.ends_after(entry)).map(<[Entry]>::to_vec).collect()
         };
-        let pages = |entries: &[Entry]| -> Vec<Vec<u8>> { cut(entries).iter().map(|page| encode(page)).collect() };
+        let pages =
+            |entries: &[Entry]| -> Vec<Vec<u8>> { cut(entries).iter().map(|page| encode(page)).collect() };
         let (before, after) = (pages(&entries), pages(&inserted));
         assert!(before.len() > 8, "{} pages", before.len());
         assert!(after.iter().filter(|page| !before.contains(page)).count() <= 2);

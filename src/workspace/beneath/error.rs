@@ -27,3 +27,14 @@ pub enum BeneathError {
         source: io::Error,
     },
 }
+
+impl BeneathError {
+    /// Whether what was there before is gone: the path itself, or a folder above it, also where a symlink took its place.
+    pub fn is_gone(&self) -> bool {
+        let source = match self {
+            Self::Open { source, .. } | Self::At { source, .. } => source,
+        };
+        let symlink = source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+        symlink || matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    }
+}
