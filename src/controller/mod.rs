@@ -1,6 +1,26 @@
 //! The controller: ledger, store, sessions, sweeping. Holds the credentials; no content passes through it.
 //!
-//! Does: answer the protocol's requests (`controller`), keep the ledger (`ledger`), name and sign objects (`store`,
-//! `sign`), sweep what nothing refers to (`sweep`), re-read packs (`verify`).
+//! Does: answer the protocol's requests (`writing`, `commit`, `reading`), keep the ledger (`ledger`), name and sign
+//! objects (`store`), follow a manifest's references (`references`), sweep what nothing refers to (`sweep`),
+//! re-read packs (`verify`).
 //! Does not: read or write a workspace; know the agent.
 //! May import: `model`, `protocol`, `http`, `pack` (the reader).
+
+pub mod clock;
+mod commit;
+mod error;
+pub mod ledger;
+mod open;
+mod pack_source;
+mod reading;
+mod references;
+pub mod store;
+mod sweep;
+mod verify;
+mod writing;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{ControllerError, ErrorKind};
+pub use open::Controller;
+pub use sweep::{GcOptions, GcReport};
+pub use verify::{DamagedPack, DamagedStash, VerifyOptions, VerifyReport};

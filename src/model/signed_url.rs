@@ -61,7 +61,7 @@ pub fn file_url(path: &Path) -> Option<SignedUrl> {
     for &byte in path.is_absolute().then(|| path.as_os_str().as_bytes())? {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'~' | b'-' => {
-                url.push(byte as char)
+                url.push(byte as char);
             }
             _ => url.push_str(&format!("%{byte:02X}")),
         }

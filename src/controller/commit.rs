@@ -1,0 +1,95 @@
+//! Ends a session: checks its packs, follows the root, and hands the ledger one transaction. No SQL.
+
+use crate::controller::error::ControllerError;
+use crate::controller::ledger::{CommitRows, PackId, PackRow, PackState, SessionRow};
+use crate::controller::open::{Controller, LEASE_SECONDS};
+use crate::controller::pack_source::read_tail;
+use crate::controller::references::Follower;
+use crate::model::{Digest, PackName};
+use crate::protocol::{Commit, Committed};
+
+impl Controller {
+    /// Makes the stash visible, or changes nothing. The same commit again gives the same answer.
+    pub fn commit(&self, request: &Commit) -> Result<Committed, ControllerError> {
+        let session = self.ledger.session(request.session, self.clock.now(), LEASE_SECONDS)?;
+        if let Some(root) = session.committed {
+            return self.repeated(&session, root, request);
+        }
+        if request.packs.is_empty() {
+            // An unchanged stash: no pack is read.
+            let now = self.clock.now();
+            if let Some(known) = self.ledger.commit_known(&self.access, &session, request.root, now)? {
+                tracing::info!(session = session.id.0, stash = %session.name, "committed unchanged");
+                return Ok(known);
+            }
+        }
+        self.commit_new(&session, request)
+    }
+
+    fn commit_new(&self, session: &SessionRow, request: &Commit) -> Result<Committed, ControllerError> {
+        let mut rows = Vec::with_capacity(request.packs.len());
+        let mut tails = Vec::with_capacity(request.packs.len());
+        let mut chunks: Vec<(Digest, PackId)> = Vec::new();
+        for name in &request.packs {
+            let row = self.own_pack(session, *name)?;
+            let tail = self.check_arrival(&row)?;
+            chunks.extend(tail.footer.chunks.iter().map(|chunk| (chunk.digest, row.id)));
+            tails.push((row.id, tail.len));
+            rows.push(row);
+        }
+        chunks.sort_unstable();
+        chunks.dedup_by_key(|(digest, _)| *digest);
+        let references = Follower::new(self, session.id, &chunks, rows.into_iter()).follow(request.root)?;
+        let committed = self.ledger.commit(
+            &self.access,
+            &CommitRows {
+                session,
+                root: request.root,
+                totals: references.root.totals,
+                new_packs: &tails,
+                chunks: &chunks,
+                pages: &references.pages,
+                packs: &references.packs,
+                manifest_packs: &references.manifest_packs,
+                now: self.clock.now(),
+            },
+        )?;
+        tracing::info!(
+            session = session.id.0,
+            stash = %session.name,
+            new_packs = request.packs.len(),
+            new_chunks = chunks.len(),
+            "committed"
+        );
+        Ok(committed)
+    }
+
+    fn own_pack(&self, session: &SessionRow, name: PackName) -> Result<PackRow, ControllerError> {
+        let row = self.ledger.pack(name)?;
+        row.filter(|row| row.session == session.id && row.state == PackState::Pending)
+            .ok_or(ControllerError::ForeignPack(name))
+    }
+
+    fn check_arrival(&self, row: &PackRow) -> Result<crate::controller::pack_source::Tail, ControllerError> {
+        let found = self.store.head(row.name)?;
+        if found != Some(row.len) {
+            return Err(ControllerError::PackLength { pack: row.name, found, announced: row.len });
+        }
+        let tail = read_tail(self.store.as_ref(), row.name, row.len)?;
+        if tail.digest == row.footer_digest { Ok(tail) } else { Err(ControllerError::FooterDigest(row.name)) }
+    }
+
+    /// The answer of a commit that was done before: the session is the idempotency key.
+    fn repeated(
+        &self,
+        session: &SessionRow,
+        root: Digest,
+        request: &Commit,
+    ) -> Result<Committed, ControllerError> {
+        let stash = self.ledger.find(&self.access, &session.build, &session.name)?;
+        match stash.filter(|stash| root == request.root && stash.info.id == root) {
+            Some(stash) => Ok(Committed { stash: stash.info, replaced: false }),
+            None => Err(ControllerError::SessionEnded(session.id)),
+        }
+    }
+}

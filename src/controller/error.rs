@@ -1,0 +1,172 @@
+//! What the controller answers when it cannot do what was asked: one text for the agent, one for the log.
+//! Not the agent's `RemoteError`, which the embedded mode and the HTTP routes make from this.
+
+use std::path::PathBuf;
+
+use crate::controller::ledger::LedgerError;
+use crate::controller::store::StoreError;
+use crate::model::manifest::ManifestError;
+use crate::model::pack_layout::LayoutError;
+use crate::model::{Digest, PackName};
+use crate::protocol::{SessionId, StashName};
+
+/// Kinds of failure that an agent treats differently; the same five as the agent's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The stash, build or session does not exist, or may not be seen.
+    NotFound,
+    /// The request itself is wrong; repeating it cannot help.
+    Refused,
+    /// The session's lease ended; a new session can succeed.
+    SessionEnded,
+    /// Something that was committed is damaged.
+    Damaged,
+    /// A passing fault; the same request may succeed later.
+    Unavailable,
+}
+
+/// Why a request failed. `Display` is for the log; [`ControllerError::outside`] is what an agent may read.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// The build has no stash of that name; up to five that it has.
+    #[error("No such saved stash ‘{name}’{}", listing(.others))]
+    NoStash {
+        /// The name asked for.
+        name: StashName,
+        /// Other stashes of the build.
+        others: Vec<StashName>,
+    },
+    /// The session is over: its lease ended, or it was committed or released.
+    #[error("session {} has ended", .0.0)]
+    SessionEnded(SessionId),
+    /// A request that exceeds a limit of the protocol.
+    #[error("{what}: {asked} are more than {most}")]
+    TooMuch {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much the request has.
+        asked: u64,
+        /// The limit.
+        most: u64,
+    },
+    /// A commit names a pack that its session was not given.
+    #[error("pack {0} does not belong to this session")]
+    ForeignPack(PackName),
+    /// A pack in the store is not as long as was announced, or not there.
+    #[error("pack {pack} is {found:?} bytes long in the store, not {announced}")]
+    PackLength {
+        /// The pack.
+        pack: PackName,
+        /// Its length in the store, if it is there.
+        found: Option<u64>,
+        /// The length that was announced.
+        announced: u64,
+    },
+    /// A pack's footer or trailer cannot be read.
+    #[error("pack {pack} is damaged")]
+    Layout {
+        /// The pack.
+        pack: PackName,
+        /// What is wrong with it.
+        source: LayoutError,
+    },
+    /// A pack's footer is not the one that was announced.
+    #[error("pack {0} does not carry the footer that was announced")]
+    FooterDigest(PackName),
+    /// A frame does not give the chunk that the footer promises.
+    #[error("chunk {} in pack {pack} is damaged", .digest.short())]
+    DamagedChunk {
+        /// The pack.
+        pack: PackName,
+        /// The chunk.
+        digest: Digest,
+    },
+    /// A root, page or chunk list cannot be read.
+    #[error("the manifest part {} is damaged", .digest.short())]
+    Manifest {
+        /// The chunk that holds it.
+        digest: Digest,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// A reference leads to no chunk that the session may read.
+    #[error("chunk {0} is referred to, and nothing readable holds it")]
+    MissingChunk(Digest),
+    /// The ledger is gone while its packs are there.
+    #[error("the ledger {0} is missing or empty, but its store holds packs")]
+    LedgerLost(PathBuf),
+    /// The data folder cannot be made or read.
+    #[error("cannot use the data folder {path}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The ledger failed.
+    #[error("the ledger failed: {0}")]
+    Ledger(LedgerError),
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl ControllerError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoStash { .. } => ErrorKind::NotFound,
+            Self::SessionEnded(_) => ErrorKind::SessionEnded,
+            Self::TooMuch { .. } | Self::ForeignPack(_) | Self::PackLength { .. } | Self::FooterDigest(_) => {
+                ErrorKind::Refused
+            }
+            Self::Layout { .. } | Self::DamagedChunk { .. } | Self::Manifest { .. } => ErrorKind::Damaged,
+            Self::MissingChunk(_) | Self::LedgerLost(_) => ErrorKind::Damaged,
+            Self::Ledger(LedgerError::Corrupt { .. } | LedgerError::PackGone(_)) => ErrorKind::Damaged,
+            Self::Ledger(LedgerError::NewerSchema { .. }) => ErrorKind::Refused,
+            Self::Store(StoreError::Range { .. }) => ErrorKind::Damaged,
+            Self::Folder { .. } | Self::Ledger(_) | Self::Store(_) => ErrorKind::Unavailable,
+        }
+    }
+
+    /// The text for an agent: nothing about SQL, and no path of the controller's but where it must be mended.
+    pub fn outside(&self) -> String {
+        match self {
+            Self::Ledger(LedgerError::Sqlite(_)) => "the ledger cannot be read or written now".into(),
+            Self::Ledger(error) => error.to_string(),
+            Self::Store(_) => "the store cannot be read or written now".into(),
+            other => other.to_string(),
+        }
+    }
+
+    /// What to do next, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::LedgerLost(_) | Self::Ledger(LedgerError::Corrupt { .. }) => Some(
+                "pannier verify --rebuild-index restores the index of chunks from the packs; \
+                 the names of stashes stand in the ledger alone and come back only from a copy of it",
+            ),
+            Self::Ledger(LedgerError::NewerSchema { .. }) => {
+                Some("use the newer pannier that wrote this folder")
+            }
+            Self::SessionEnded(_) => Some("run the command again"),
+            Self::Ledger(LedgerError::PackGone(_)) | Self::MissingChunk(_) => Some("stash again"),
+            _ => None,
+        }
+    }
+}
+
+impl From<LedgerError> for ControllerError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::SessionEnded(session) => Self::SessionEnded(session),
+            LedgerError::ForeignPack(pack) => Self::ForeignPack(pack),
+            other => Self::Ledger(other),
+        }
+    }
+}
+
+fn listing(names: &[StashName]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("‘{name}’")).collect();
+    if names.is_empty() { String::new() } else { format!("; this build has {}", names.join(", ")) }
+}

@@ -1,0 +1,166 @@
+//! What goes into a ledger and comes out of it: plain values, the same for every back end.
+
+use crate::model::manifest::Totals;
+use crate::model::{ChunkRef, Digest, PackName};
+use crate::protocol::{BuildId, SessionId, StashInfo, StashName};
+
+/// A scope's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ScopeId(pub i64);
+
+/// A pack's number in one ledger; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PackId(pub i64);
+
+/// What a request may do: one scope to write to, some to read from (the first that has a chunk wins).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Where stashes, packs and chunks are written.
+    pub write: ScopeId,
+    /// Where they are looked up; holds `write` where what was written may be read again.
+    pub read: Vec<ScopeId>,
+}
+
+/// The life of a pack: pending → live → condemned → deleted; quarantined once found damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PackState {
+    /// Named, perhaps being sent; seen by its session alone.
+    Pending,
+    /// Readable and indexed.
+    Live,
+    /// Nothing refers to it: missing to new sessions, still readable, and an older session may bring it back.
+    Condemned,
+    /// Found damaged: what it holds counts as missing.
+    Quarantined,
+    /// Its object is gone or about to go; written before the object is deleted.
+    Deleted,
+}
+
+/// A pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackRow {
+    /// Its number; any in a row that is to be added.
+    pub id: PackId,
+    /// Its name in the store.
+    pub name: PackName,
+    /// Its scope.
+    pub scope: ScopeId,
+    /// Where it stands in its life.
+    pub state: PackState,
+    /// Bytes of the object.
+    pub len: u64,
+    /// Bytes of footer and trailer; 0 while pending.
+    pub tail_len: u64,
+    /// BLAKE3-256 of its footer, as announced.
+    pub footer_digest: Digest,
+    /// Whether roots, pages or chunk lists stand in it.
+    pub has_manifest: bool,
+    /// The session that sent it.
+    pub session: SessionId,
+}
+
+/// A session to open.
+#[derive(Clone, Debug)]
+pub struct NewSession<'a> {
+    /// Where the stash will stand.
+    pub build: &'a BuildId,
+    /// Its name.
+    pub name: &'a StashName,
+    /// The root that the agent knows already.
+    pub parent: Option<Digest>,
+    /// When the lease ends.
+    pub expires_at: i64,
+}
+
+/// A session that was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenedSession {
+    /// Its number, above that of every earlier session.
+    pub id: SessionId,
+    /// Whether the parent's packs are all live and now pinned.
+    pub parent_accepted: bool,
+}
+
+/// A write session as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRow {
+    /// Its number.
+    pub id: SessionId,
+    /// Where the stash will stand.
+    pub build: BuildId,
+    /// Its name.
+    pub name: StashName,
+    /// The answer that was given, if it has committed.
+    pub committed: Option<Digest>,
+}
+
+/// All that one commit writes.
+#[derive(Debug)]
+pub struct CommitRows<'a> {
+    /// The session to end.
+    pub session: &'a SessionRow,
+    /// The stash's id.
+    pub root: Digest,
+    /// What it holds.
+    pub totals: Totals,
+    /// New packs: number and bytes of footer and trailer.
+    pub new_packs: &'a [(PackId, u64)],
+    /// Chunks of the new packs, sorted by digest.
+    pub chunks: &'a [(Digest, PackId)],
+    /// Pages that were followed, each with the packs that hold it and all it refers to.
+    pub pages: &'a [(Digest, Vec<PackId>)],
+    /// Every pack that the stash needs, sorted.
+    pub packs: &'a [PackId],
+    /// Those of them that hold root, pages or chunk lists.
+    pub manifest_packs: &'a [PackId],
+    /// The controller's clock.
+    pub now: i64,
+}
+
+/// A stash with its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StashRow {
+    /// Its number.
+    pub id: i64,
+    /// What the protocol tells of it.
+    pub info: StashInfo,
+}
+
+/// How to sweep.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep {
+    /// The controller's clock.
+    pub now: i64,
+    /// Compute everything, then change nothing.
+    pub dry_run: bool,
+}
+
+/// What a sweep found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Sessions whose lease had ended.
+    pub reaped_sessions: u64,
+    /// Packs newly condemned.
+    pub condemned: u64,
+    /// All packs in state `deleted`, of this sweep or of one that was interrupted.
+    pub deleted: Vec<PackRow>,
+    /// Packs that only open sessions keep.
+    pub kept_for_sessions: u64,
+    /// When the last of those sessions ends by itself.
+    pub until: Option<i64>,
+}
+
+/// A pack found in the store by a rebuild.
+#[derive(Debug)]
+pub struct RebuiltPack<'a> {
+    /// Its name.
+    pub name: PackName,
+    /// Bytes of the object.
+    pub len: u64,
+    /// Bytes of footer and trailer.
+    pub tail_len: u64,
+    /// Digest of its footer.
+    pub footer_digest: Digest,
+    /// What it holds.
+    pub chunks: &'a [ChunkRef],
+}

@@ -1,0 +1,148 @@
+//! The `Ledger` trait on SQLite: each method by the file that holds its SQL. Nothing else.
+
+use crate::controller::ledger::{
+    Access, CommitRows, Ledger, LedgerError, NewSession, OpenedSession, PackId, PackRow, PackState,
+    RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
+};
+use crate::model::{Digest, PackName};
+use crate::protocol::{BuildId, Committed, SessionId, StashInfo, StashName};
+
+use super::connection::{SqliteLedger, Sync};
+
+impl Ledger for SqliteLedger {
+    fn identity(&self) -> Result<String, LedgerError> {
+        let sql = "SELECT value FROM meta WHERE key = 'identity'";
+        self.read(|transaction| Ok(transaction.query_row(sql, [], |row| row.get(0))?))
+    }
+
+    fn scope(&self, tenant: &str, name: &str) -> Result<ScopeId, LedgerError> {
+        let find =
+            "SELECT s.id FROM scopes s JOIN tenants t ON t.id = s.tenant WHERE t.name = ?1 AND s.name = ?2";
+        self.write(Sync::Ordered, |transaction| {
+            transaction.execute("INSERT OR IGNORE INTO tenants (name) VALUES (?1)", [tenant])?;
+            transaction.execute(
+                "INSERT OR IGNORE INTO scopes (tenant, name) SELECT id, ?2 FROM tenants WHERE name = ?1",
+                [tenant, name],
+            )?;
+            Ok(ScopeId(transaction.query_row(find, [tenant, name], |row| row.get(0))?))
+        })
+    }
+
+    fn open_session(&self, access: &Access, new: &NewSession<'_>) -> Result<OpenedSession, LedgerError> {
+        self.insert_session(access, new)
+    }
+
+    fn session(&self, session: SessionId, now: i64, lease: i64) -> Result<SessionRow, LedgerError> {
+        self.find_session(session, now, lease)
+    }
+
+    fn end_session(&self, session: SessionId) -> Result<(), LedgerError> {
+        self.close_session(session)
+    }
+
+    fn pinned(&self, session: SessionId) -> Result<Vec<PackRow>, LedgerError> {
+        self.pinned_packs(session)
+    }
+
+    fn pin_present(
+        &self,
+        access: &Access,
+        at: SessionId,
+        digests: &[Digest],
+    ) -> Result<Vec<bool>, LedgerError> {
+        self.pin_present_chunks(access, at, digests)
+    }
+
+    fn locate(&self, access: &Access, digests: &[Digest]) -> Result<Vec<Option<PackId>>, LedgerError> {
+        self.locate_chunks(access, digests)
+    }
+
+    fn page_packs(&self, access: &Access, pages: &[Digest]) -> Result<Vec<Option<Vec<PackId>>>, LedgerError> {
+        self.known_pages(access, pages)
+    }
+
+    fn add_pending(&self, access: &Access, packs: &[PackRow]) -> Result<(), LedgerError> {
+        self.insert_pending(access, packs)
+    }
+
+    fn pack(&self, name: PackName) -> Result<Option<PackRow>, LedgerError> {
+        self.pack_named(name)
+    }
+
+    fn pack_by_id(&self, pack: PackId) -> Result<Option<PackRow>, LedgerError> {
+        self.pack_numbered(pack)
+    }
+
+    fn commit_known(
+        &self,
+        access: &Access,
+        at: &SessionRow,
+        root: Digest,
+        now: i64,
+    ) -> Result<Option<Committed>, LedgerError> {
+        self.commit_known_root(access, at, root, now)
+    }
+
+    fn commit(&self, access: &Access, rows: &CommitRows<'_>) -> Result<Committed, LedgerError> {
+        self.commit_rows(access, rows)
+    }
+
+    fn find(
+        &self,
+        access: &Access,
+        build: &BuildId,
+        name: &StashName,
+    ) -> Result<Option<StashRow>, LedgerError> {
+        self.find_by_name(access, build, name)
+    }
+
+    fn open_reader(
+        &self,
+        access: &Access,
+        stash: i64,
+        now: i64,
+        expires_at: i64,
+    ) -> Result<Option<(SessionId, Vec<PackRow>)>, LedgerError> {
+        self.insert_reader(access, stash, now, expires_at)
+    }
+
+    fn list(&self, access: &Access, build: &BuildId) -> Result<Vec<StashInfo>, LedgerError> {
+        self.list_build(access, build)
+    }
+
+    fn remove(&self, access: &Access, build: &BuildId, name: &StashName) -> Result<bool, LedgerError> {
+        self.remove_stash(access, build, name)
+    }
+
+    fn copy(&self, access: &Access, from: &BuildId, to: &BuildId, now: i64) -> Result<u64, LedgerError> {
+        self.copy_build(access, from, to, now)
+    }
+
+    fn all_stashes(&self) -> Result<Vec<StashRow>, LedgerError> {
+        self.every_stash()
+    }
+
+    fn stash_packs(&self, stash: i64) -> Result<Vec<PackRow>, LedgerError> {
+        self.packs_of(stash)
+    }
+
+    fn quarantine(&self, pack: PackName, why: &str) -> Result<bool, LedgerError> {
+        self.set_aside(pack, why)
+    }
+
+    fn packs_in(&self, state: PackState) -> Result<Vec<PackRow>, LedgerError> {
+        self.packs_of_state(state)
+    }
+
+    fn sweep(&self, sweep: &Sweep) -> Result<Swept, LedgerError> {
+        self.sweep_packs(sweep)
+    }
+
+    fn forget(&self, packs: &[PackId]) -> Result<(), LedgerError> {
+        self.drop_packs(packs)
+    }
+
+    fn reindex(&self, scope: ScopeId, pack: &RebuiltPack<'_>) -> Result<(), LedgerError> {
+        self.index_again(scope, pack)
+    }
+}

@@ -1,0 +1,232 @@
+//! The commit transaction: packs live, chunks and pages indexed, the name pointed, the session ended.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use crate::controller::ledger::{Access, CommitRows, LedgerError, PackId, SessionRow};
+use crate::model::Digest;
+use crate::model::manifest::Totals;
+use crate::protocol::{BuildId, Committed};
+
+use super::connection::{SqliteLedger, Sync};
+use super::rows::{STASH, find_stash, signed, stash};
+use super::sessions::{drop_holds, require_open, whole_stash};
+
+impl SqliteLedger {
+    pub(super) fn commit_known_root(
+        &self,
+        access: &Access,
+        at: &SessionRow,
+        root: Digest,
+        now: i64,
+    ) -> Result<Option<Committed>, LedgerError> {
+        self.write(Sync::Durable, |transaction| {
+            require_open(transaction, at.id, now)?;
+            let Some(source) = whole_stash(transaction, access, &root, "1, 2")? else { return Ok(None) };
+            transaction
+                .prepare_cached(
+                    "UPDATE packs SET state = 1, condemned_by = NULL
+                     WHERE state = 2 AND id IN (SELECT pack FROM stash_packs WHERE stash = ?1)",
+                )?
+                .execute([source])?;
+            let row = by_id(transaction, source)?;
+            let target = Target { access, at, root, totals: row.info.totals, now };
+            let (id, replaced) = point(transaction, &target)?;
+            if id != source {
+                refer(transaction, id, source)?;
+            }
+            finish(transaction, at, root)?;
+            Ok(Some(Committed { stash: by_id(transaction, id)?.info, replaced }))
+        })
+    }
+
+    pub(super) fn commit_rows(
+        &self,
+        access: &Access,
+        rows: &CommitRows<'_>,
+    ) -> Result<Committed, LedgerError> {
+        self.write(Sync::Durable, |transaction| {
+            require_open(transaction, rows.session.id, rows.now)?;
+            make_live(transaction, rows)?;
+            index_chunks(transaction, access, rows)?;
+            index_pages(transaction, access, rows)?;
+            let (root, totals, now) = (rows.root, rows.totals, rows.now);
+            let (id, replaced) = point(transaction, &Target { access, at: rows.session, root, totals, now })?;
+            transaction.prepare_cached("DELETE FROM stash_packs WHERE stash = ?1")?.execute([id])?;
+            let mut refer = transaction.prepare_cached("INSERT INTO stash_packs VALUES (?1, ?2)")?;
+            for pack in rows.packs {
+                refer.execute([id, pack.0])?;
+            }
+            finish(transaction, rows.session, rows.root)?;
+            Ok(Committed { stash: by_id(transaction, id)?.info, replaced })
+        })
+    }
+}
+
+fn make_live(transaction: &Transaction<'_>, rows: &CommitRows<'_>) -> Result<(), LedgerError> {
+    let mut new = transaction.prepare_cached(
+        "UPDATE packs SET state = 1, tail_len = ?3 WHERE id = ?1 AND session = ?2 AND state = 0",
+    )?;
+    for (pack, tail_len) in rows.new_packs {
+        if new.execute([pack.0, signed(rows.session.id.0), signed(*tail_len)])? != 1 {
+            return Err(LedgerError::PackGone(pack.0));
+        }
+    }
+    // Compare and set: a condemned pack comes back here or not at all.
+    let mut keep = transaction.prepare_cached(
+        "UPDATE packs SET state = 1, condemned_by = NULL WHERE id = ?1 AND state IN (1, 2)",
+    )?;
+    for pack in rows.packs {
+        if keep.execute([pack.0])? != 1 {
+            return Err(LedgerError::PackGone(pack.0));
+        }
+    }
+    let mut manifest =
+        transaction.prepare_cached("UPDATE packs SET has_manifest = 1 WHERE id = ?1 AND has_manifest = 0")?;
+    for pack in rows.manifest_packs {
+        manifest.execute([pack.0])?;
+    }
+    Ok(())
+}
+
+fn index_chunks(
+    transaction: &Transaction<'_>,
+    access: &Access,
+    rows: &CommitRows<'_>,
+) -> Result<(), LedgerError> {
+    let any_quarantined =
+        transaction.prepare_cached("SELECT 1 FROM packs WHERE state = 3 LIMIT 1")?.exists([])?;
+    let mut before = transaction.prepare_cached(
+        "SELECT c.pack FROM chunks c JOIN packs p ON p.id = c.pack AND p.state = 3
+         WHERE c.scope = ?1 AND c.digest = ?2",
+    )?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO chunks VALUES (?1, ?2, ?3) ON CONFLICT (scope, digest) DO UPDATE SET pack = excluded.pack
+         WHERE NOT EXISTS (SELECT 1 FROM packs WHERE id = chunks.pack AND state = 1)",
+    )?;
+    let mut healed = std::collections::BTreeSet::new();
+    for (digest, pack) in rows.chunks {
+        let parameters = params![access.write.0, digest.as_bytes()];
+        if any_quarantined && let Some(broken) = before.query_row(parameters, |row| row.get(0)).optional()? {
+            healed.insert((PackId(broken), *pack));
+        }
+        insert.execute(params![access.write.0, digest.as_bytes(), pack.0])?;
+    }
+    healed.into_iter().try_for_each(|(broken, new)| heal(transaction, broken, new))
+}
+
+/// Stashes that refer to a broken pack also refer to one that brought some of its chunks again.
+fn heal(transaction: &Transaction<'_>, broken: PackId, new: PackId) -> Result<(), LedgerError> {
+    transaction
+        .prepare_cached(
+            "INSERT OR IGNORE INTO stash_packs SELECT stash, ?2 FROM stash_packs WHERE pack = ?1",
+        )?
+        .execute([broken.0, new.0])?;
+    transaction
+        .prepare_cached(
+            "UPDATE packs SET has_manifest = 1
+             WHERE id = ?2 AND (SELECT has_manifest FROM packs WHERE id = ?1) = 1",
+        )?
+        .execute([broken.0, new.0])?;
+    Ok(())
+}
+
+fn index_pages(
+    transaction: &Transaction<'_>,
+    access: &Access,
+    rows: &CommitRows<'_>,
+) -> Result<(), LedgerError> {
+    let mut clear = transaction.prepare_cached("DELETE FROM page_packs WHERE scope = ?1 AND page = ?2")?;
+    let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO page_packs VALUES (?1, ?2, ?3)")?;
+    for (page, packs) in rows.pages {
+        clear.execute(params![access.write.0, page.as_bytes()])?;
+        for pack in packs {
+            insert.execute(params![access.write.0, page.as_bytes(), pack.0])?;
+        }
+    }
+    Ok(())
+}
+
+/// What a name shall point at.
+struct Target<'a> {
+    access: &'a Access,
+    at: &'a SessionRow,
+    root: Digest,
+    totals: Totals,
+    now: i64,
+}
+
+/// Points the name at the root; the stash's number, and whether it pointed elsewhere before.
+fn point(transaction: &Transaction<'_>, target: &Target<'_>) -> Result<(i64, bool), LedgerError> {
+    let own = Access { write: target.access.write, read: vec![target.access.write] };
+    let before = find_stash(transaction, &own, &target.at.build, &target.at.name)?;
+    if let Some(row) = before.as_ref().filter(|row| row.info.id == target.root) {
+        transaction
+            .prepare_cached("UPDATE stashes SET committed_at = ?2 WHERE id = ?1")?
+            .execute([row.id, target.now])?;
+        return Ok((row.id, false));
+    }
+    let build = build_id(transaction, target.access, &target.at.build)?;
+    let totals = target.totals;
+    let id = transaction
+        .prepare_cached(
+            "INSERT INTO stashes (build, name, root, entries, files, directories, symlinks, hard_links, bytes,
+               committed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (build, name) DO UPDATE SET root = excluded.root, entries = excluded.entries,
+               files = excluded.files, directories = excluded.directories, symlinks = excluded.symlinks,
+               hard_links = excluded.hard_links, bytes = excluded.bytes, committed_at = excluded.committed_at
+             RETURNING id",
+        )?
+        .query_row(
+            params![
+                build,
+                target.at.name.as_str(),
+                target.root.as_bytes(),
+                signed(totals.entries),
+                signed(totals.files),
+                signed(totals.directories),
+                signed(totals.symlinks),
+                signed(totals.hard_links),
+                signed(totals.bytes),
+                target.now
+            ],
+            |row| row.get(0),
+        )?;
+    Ok((id, before.is_some()))
+}
+
+/// Gives stash `to` exactly the packs of stash `from`.
+pub(super) fn refer(transaction: &Transaction<'_>, to: i64, from: i64) -> Result<(), LedgerError> {
+    transaction.prepare_cached("DELETE FROM stash_packs WHERE stash = ?1")?.execute([to])?;
+    transaction
+        .prepare_cached("INSERT INTO stash_packs SELECT ?1, pack FROM stash_packs WHERE stash = ?2")?
+        .execute([to, from])?;
+    Ok(())
+}
+
+/// The number of a build in the write scope; made if it is new.
+pub(super) fn build_id(
+    transaction: &Transaction<'_>,
+    access: &Access,
+    build: &BuildId,
+) -> Result<i64, LedgerError> {
+    let parameters = params![access.write.0, build.project, build.build];
+    transaction
+        .prepare_cached("INSERT OR IGNORE INTO builds (scope, project, build) VALUES (?1, ?2, ?3)")?
+        .execute(parameters)?;
+    let mut statement = transaction
+        .prepare_cached("SELECT id FROM builds WHERE scope = ?1 AND project = ?2 AND build = ?3")?;
+    Ok(statement.query_row(parameters, |row| row.get(0))?)
+}
+
+fn finish(transaction: &Transaction<'_>, at: &SessionRow, root: Digest) -> Result<(), LedgerError> {
+    transaction
+        .prepare_cached("UPDATE sessions SET state = 1, root = ?2 WHERE id = ?1")?
+        .execute(params![signed(at.id.0), root.as_bytes()])?;
+    drop_holds(transaction, at.id)
+}
+
+fn by_id(transaction: &Transaction<'_>, id: i64) -> Result<crate::controller::ledger::StashRow, LedgerError> {
+    let mut statement = transaction.prepare_cached(&format!("{STASH} WHERE s.id = ?1"))?;
+    let mut rows = statement.query([id])?;
+    stash(rows.next()?.ok_or(LedgerError::Row("stash"))?)
+}

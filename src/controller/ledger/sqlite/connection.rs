@@ -1,0 +1,167 @@
+//! Opening and migrating a ledger file, and its two kinds of transaction. No statement of the protocol's.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+
+use crate::controller::ledger::LedgerError;
+
+use super::schema::MIGRATIONS;
+
+/// How long a statement waits for another process's write; a sweep of a large index is the longest of them.
+const BUSY: Duration = Duration::from_secs(60);
+/// Prepared statements that are kept; more than there are.
+const STATEMENTS: usize = 64;
+
+/// A ledger in a file, or in memory for tests.
+pub struct SqliteLedger {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+/// What a transaction's end promises.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// It survives a power cut.
+    Durable,
+    /// It survives the process; a power cut may undo it, in order with everything after it.
+    Ordered,
+}
+
+impl SqliteLedger {
+    /// Opens the ledger at `path`, or makes it if `may_create` says so, asked while nobody else can write.
+    ///
+    /// An up-to-date ledger costs one read of its header: nothing is written, synced or checked.
+    pub fn open(path: &Path, may_create: impl FnOnce() -> bool) -> Result<Self, LedgerError> {
+        let ledger = Self { path: path.to_owned(), connection: Mutex::new(Connection::open(path)?) };
+        ledger.prepare(may_create).map_err(|error| ledger.named(error))?;
+        Ok(ledger)
+    }
+
+    /// A ledger that lives as long as this value.
+    pub fn in_memory() -> Result<Self, LedgerError> {
+        let ledger = Self { path: ":memory:".into(), connection: Mutex::new(Connection::open_in_memory()?) };
+        ledger.prepare(|| true)?;
+        Ok(ledger)
+    }
+
+    fn prepare(&self, may_create: impl FnOnce() -> bool) -> Result<(), LedgerError> {
+        let mut connection = self.lock();
+        connection.busy_timeout(BUSY)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // The last process to leave would otherwise copy the log back and sync twice: milliseconds of every stash.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        let known = MIGRATIONS.len() as i64;
+        let found = version(&connection)?;
+        match found {
+            found if found == known => Ok(()),
+            found if found > known => Err(LedgerError::NewerSchema { found, known }),
+            _ => {
+                use_wal(&connection)?;
+                self.migrate(&mut connection, may_create)
+            }
+        }
+    }
+
+    fn migrate(
+        &self,
+        connection: &mut Connection,
+        may_create: impl FnOnce() -> bool,
+    ) -> Result<(), LedgerError> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = version(&transaction)?;
+        if done == 0 && !may_create() {
+            return Err(LedgerError::Missing(self.path.clone()));
+        }
+        for migration in MIGRATIONS.iter().skip(usize::try_from(done).unwrap_or(0)) {
+            transaction.execute_batch(migration)?;
+        }
+        transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Runs `work` in one read transaction: it sees one state of the ledger.
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let mut connection = self.lock();
+        let run = || work(&connection.transaction_with_behavior(TransactionBehavior::Deferred)?);
+        run().map_err(|error| self.named(error))
+    }
+
+    /// Runs `work` in one write transaction, undone if it fails.
+    pub(super) fn write<T>(
+        &self,
+        sync: Sync,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        self.write_if(sync, |transaction| work(transaction).map(|value| (value, true)))
+    }
+
+    /// Like [`Self::write`], undone also if `work` says so beside its value.
+    pub(super) fn write_if<T>(
+        &self,
+        sync: Sync,
+        work: impl FnOnce(&Transaction<'_>) -> Result<(T, bool), LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let mut connection = self.lock();
+        let run = || {
+            connection.pragma_update(
+                None,
+                "synchronous",
+                if sync == Sync::Durable { "FULL" } else { "NORMAL" },
+            )?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let (value, keep) = work(&transaction)?;
+            if keep {
+                transaction.commit()?;
+            } else {
+                transaction.rollback()?;
+            }
+            Ok(value)
+        };
+        run().map_err(|error| self.named(error))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // A panic in mid-transaction has rolled it back; the connection itself stays sound.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn named(&self, error: LedgerError) -> LedgerError {
+        match error {
+            LedgerError::Sqlite(source) if is_corrupt(&source) => {
+                LedgerError::Corrupt { path: self.path.clone(), source }
+            }
+            other => other,
+        }
+    }
+}
+
+fn version(connection: &Connection) -> Result<i64, LedgerError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// WAL is written into the file once. The switch does not wait by itself for another process that does the same.
+fn use_wal(connection: &Connection) -> Result<(), LedgerError> {
+    let start = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && start.elapsed() < BUSY =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
+fn is_corrupt(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        || matches!(error, rusqlite::Error::SqliteFailure(_, Some(message)) if message.starts_with("no such table"))
+}

@@ -1,0 +1,130 @@
+//! Finding, listing, copying and forgetting stashes; read sessions.
+
+use rusqlite::{Transaction, params};
+
+use crate::controller::ledger::{Access, LedgerError, PackRow, StashRow};
+use crate::protocol::{BuildId, SessionId, StashInfo, StashName};
+
+use super::commit::{build_id, refer};
+use super::connection::{SqliteLedger, Sync};
+use super::rows::{PACK, STASH, all, find_stash, pack, scope_list, stash};
+
+impl SqliteLedger {
+    pub(super) fn find_by_name(
+        &self,
+        access: &Access,
+        build: &BuildId,
+        name: &StashName,
+    ) -> Result<Option<StashRow>, LedgerError> {
+        self.read(|transaction| find_stash(transaction, access, build, name))
+    }
+
+    pub(super) fn insert_reader(
+        &self,
+        access: &Access,
+        stash: i64,
+        now: i64,
+        expires_at: i64,
+    ) -> Result<Option<(SessionId, Vec<PackRow>)>, LedgerError> {
+        self.write(Sync::Ordered, |transaction| {
+            let inserted = transaction
+                .prepare_cached(
+                    "INSERT INTO sessions (kind, state, scope, project, build, name, parent, expires_at)
+                     SELECT 1, 0, ?2, b.project, b.build, s.name, s.root, ?3
+                     FROM stashes s JOIN builds b ON b.id = s.build WHERE s.id = ?1 AND ?3 > ?4",
+                )?
+                .execute([stash, access.write.0, expires_at, now])?;
+            if inserted == 0 {
+                return Ok(None);
+            }
+            let session = transaction.last_insert_rowid();
+            let sql = format!(
+                "SELECT {PACK} FROM stash_packs r JOIN packs p ON p.id = r.pack
+                 WHERE r.stash = ?1 AND p.state IN (1, 2) ORDER BY p.id"
+            );
+            let packs = all(transaction, &sql, [stash], pack)?;
+            let mut pin = transaction.prepare_cached("INSERT INTO pins VALUES (?1, ?2)")?;
+            for row in &packs {
+                pin.execute([session, row.id.0])?;
+            }
+            Ok(Some((SessionId(session as u64), packs)))
+        })
+    }
+
+    pub(super) fn list_build(&self, access: &Access, build: &BuildId) -> Result<Vec<StashInfo>, LedgerError> {
+        self.read(|transaction| {
+            Ok(of_build(transaction, access, build)?.into_iter().map(|row| row.info).collect())
+        })
+    }
+
+    pub(super) fn remove_stash(
+        &self,
+        access: &Access,
+        build: &BuildId,
+        name: &StashName,
+    ) -> Result<bool, LedgerError> {
+        let own = Access { write: access.write, read: vec![access.write] };
+        self.write(Sync::Durable, |transaction| {
+            let Some(row) = find_stash(transaction, &own, build, name)? else { return Ok(false) };
+            transaction.prepare_cached("DELETE FROM stash_packs WHERE stash = ?1")?.execute([row.id])?;
+            transaction.prepare_cached("DELETE FROM stashes WHERE id = ?1")?.execute([row.id])?;
+            Ok(true)
+        })
+    }
+
+    pub(super) fn copy_build(
+        &self,
+        access: &Access,
+        from: &BuildId,
+        to: &BuildId,
+        now: i64,
+    ) -> Result<u64, LedgerError> {
+        self.write(Sync::Durable, |transaction| {
+            let rows = of_build(transaction, access, from)?;
+            if from == to || rows.is_empty() {
+                return Ok(rows.len() as u64);
+            }
+            let build = build_id(transaction, access, to)?;
+            for row in &rows {
+                let id: i64 = transaction
+                    .prepare_cached(
+                        "INSERT INTO stashes (build, name, root, entries, files, directories, symlinks, hard_links,
+                           bytes, committed_at)
+                         SELECT ?2, name, root, entries, files, directories, symlinks, hard_links, bytes, ?3
+                         FROM stashes WHERE id = ?1
+                         ON CONFLICT (build, name) DO UPDATE SET root = excluded.root, entries = excluded.entries,
+                           files = excluded.files, directories = excluded.directories,
+                           symlinks = excluded.symlinks, hard_links = excluded.hard_links,
+                           bytes = excluded.bytes, committed_at = excluded.committed_at
+                         RETURNING id",
+                    )?
+                    .query_row(params![row.id, build, now], |row| row.get(0))?;
+                refer(transaction, id, row.id)?;
+            }
+            Ok(rows.len() as u64)
+        })
+    }
+
+    pub(super) fn every_stash(&self) -> Result<Vec<StashRow>, LedgerError> {
+        self.read(|transaction| all(transaction, &format!("{STASH} ORDER BY s.id"), [], stash))
+    }
+
+    pub(super) fn packs_of(&self, stash: i64) -> Result<Vec<PackRow>, LedgerError> {
+        let sql = format!(
+            "SELECT {PACK} FROM stash_packs r JOIN packs p ON p.id = r.pack WHERE r.stash = ?1 ORDER BY p.id"
+        );
+        self.read(|transaction| all(transaction, &sql, [stash], pack))
+    }
+}
+
+fn of_build(
+    transaction: &Transaction<'_>,
+    access: &Access,
+    build: &BuildId,
+) -> Result<Vec<StashRow>, LedgerError> {
+    let sql = format!(
+        "{STASH} WHERE b.scope IN ({}) AND b.project = ?1 AND b.build = ?2 ORDER BY s.name",
+        scope_list(access)
+    );
+    all(transaction, &sql, params![build.project, build.build], stash)
+}

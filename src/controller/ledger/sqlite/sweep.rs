@@ -1,0 +1,165 @@
+//! Packs by themselves: named, set aside, condemned, deleted, found again.
+//!
+//! Order rests on session numbers, not clocks: a condemnation notes the highest number given out; the pack goes once
+//! no open session has that number or a lower one.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use crate::controller::ledger::{
+    Access, LedgerError, PackId, PackRow, PackState, RebuiltPack, ScopeId, Sweep, Swept,
+};
+use crate::model::PackName;
+use crate::protocol::SessionId;
+
+use super::connection::{SqliteLedger, Sync};
+use super::rows::{PACK, all, pack, signed, state_number, unsigned};
+use super::sessions::drop_holds;
+
+const UNREFERRED: &str = "NOT EXISTS (SELECT 1 FROM stash_packs r WHERE r.pack = packs.id)";
+const UNPINNED: &str = "NOT EXISTS (SELECT 1 FROM pins WHERE pins.pack = packs.id)";
+
+impl SqliteLedger {
+    pub(super) fn insert_pending(&self, access: &Access, packs: &[PackRow]) -> Result<(), LedgerError> {
+        self.write(Sync::Ordered, |transaction| {
+            let mut open =
+                transaction.prepare_cached("SELECT 1 FROM sessions WHERE id = ?1 AND state = 0")?;
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO packs (name, scope, state, len, tail_len, footer_digest, has_manifest, session)
+                 VALUES (?1, ?2, 0, ?3, 0, ?4, 0, ?5)",
+            )?;
+            for row in packs {
+                if !open.exists([signed(row.session.0)])? {
+                    return Err(LedgerError::SessionEnded(row.session));
+                }
+                insert.execute(params![
+                    row.name.0,
+                    access.write.0,
+                    signed(row.len),
+                    row.footer_digest.as_bytes(),
+                    signed(row.session.0)
+                ])?;
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn pack_named(&self, name: PackName) -> Result<Option<PackRow>, LedgerError> {
+        let sql = format!("SELECT {PACK} FROM packs p WHERE p.name = ?1");
+        self.read(|transaction| Ok(all(transaction, &sql, [name.0], pack)?.pop()))
+    }
+
+    pub(super) fn pack_numbered(&self, id: PackId) -> Result<Option<PackRow>, LedgerError> {
+        let sql = format!("SELECT {PACK} FROM packs p WHERE p.id = ?1");
+        self.read(|transaction| Ok(all(transaction, &sql, [id.0], pack)?.pop()))
+    }
+
+    pub(super) fn packs_of_state(&self, state: PackState) -> Result<Vec<PackRow>, LedgerError> {
+        let sql = format!("SELECT {PACK} FROM packs p WHERE p.state = ?1 ORDER BY p.id");
+        self.read(|transaction| all(transaction, &sql, [state_number(state)], pack))
+    }
+
+    pub(super) fn set_aside(&self, name: PackName, why: &str) -> Result<bool, LedgerError> {
+        self.write(Sync::Durable, |transaction| {
+            let sql = "UPDATE packs SET state = 3, note = ?2 WHERE name = ?1 AND state IN (1, 2)";
+            Ok(transaction.prepare_cached(sql)?.execute(params![name.0, why])? == 1)
+        })
+    }
+
+    pub(super) fn sweep_packs(&self, sweep: &Sweep) -> Result<Swept, LedgerError> {
+        self.write_if(Sync::Durable, |transaction| {
+            let mut swept = Swept { reaped_sessions: reap(transaction, sweep.now)?, ..Swept::default() };
+            swept.condemned = condemn(transaction)?;
+            doom(transaction)?;
+            swept.deleted =
+                all(transaction, &format!("SELECT {PACK} FROM packs p WHERE p.state = 4"), [], pack)?;
+            let kept = format!("SELECT count(*) FROM packs WHERE state IN (1, 2) AND {UNREFERRED}");
+            swept.kept_for_sessions = transaction.query_row(&kept, [], |row| Ok(unsigned(row, 0)))??;
+            if swept.kept_for_sessions > 0 {
+                let sql = "SELECT max(expires_at) FROM sessions WHERE state = 0";
+                swept.until = transaction.query_row(sql, [], |row| row.get(0))?;
+            }
+            Ok((swept, !sweep.dry_run))
+        })
+    }
+
+    pub(super) fn drop_packs(&self, packs: &[PackId]) -> Result<(), LedgerError> {
+        self.write(Sync::Ordered, |transaction| {
+            transaction.execute_batch("CREATE TEMP TABLE IF NOT EXISTS gone (pack INTEGER PRIMARY KEY)")?;
+            transaction.execute("DELETE FROM temp.gone", [])?;
+            for pack in packs {
+                transaction
+                    .prepare_cached("INSERT INTO temp.gone SELECT id FROM packs WHERE id = ?1 AND state = 4")?
+                    .execute([pack.0])?;
+            }
+            // One pass over the index: an index by pack would cost every commit more than this costs a sweep.
+            for table in ["chunks", "page_packs", "stash_packs", "pins"] {
+                transaction.execute(
+                    &format!("DELETE FROM {table} WHERE pack IN (SELECT pack FROM temp.gone)"),
+                    [],
+                )?;
+            }
+            transaction.execute("DELETE FROM packs WHERE id IN (SELECT pack FROM temp.gone)", [])?;
+            Ok(())
+        })
+    }
+
+    pub(super) fn index_again(&self, scope: ScopeId, found: &RebuiltPack<'_>) -> Result<(), LedgerError> {
+        self.write(Sync::Durable, |transaction| {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO packs (name, scope, state, len, tail_len, footer_digest, has_manifest, session)
+                     VALUES (?1, ?2, 1, ?3, ?4, ?5, 1, 0) ON CONFLICT (name) DO NOTHING",
+                )?
+                .execute(params![
+                    found.name.0,
+                    scope.0,
+                    signed(found.len),
+                    signed(found.tail_len),
+                    found.footer_digest.as_bytes()
+                ])?;
+            let sql = "SELECT id, scope FROM packs WHERE name = ?1 AND state = 1";
+            let row: Option<(i64, i64)> = transaction
+                .prepare_cached(sql)?
+                .query_row([found.name.0], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((id, scope)) = row else { return Ok(()) };
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO chunks VALUES (?1, ?2, ?3) ON CONFLICT (scope, digest) DO UPDATE
+                 SET pack = excluded.pack
+                 WHERE NOT EXISTS (SELECT 1 FROM packs WHERE id = chunks.pack AND state = 1)",
+            )?;
+            for chunk in found.chunks {
+                insert.execute(params![scope, chunk.digest.as_bytes(), id])?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn reap(transaction: &Transaction<'_>, now: i64) -> Result<u64, LedgerError> {
+    let sql = "SELECT id FROM sessions WHERE state = 0 AND expires_at <= ?1";
+    let dead = all(transaction, sql, [now], |row| Ok(SessionId(unsigned(row, 0)?)))?;
+    for id in &dead {
+        transaction.prepare_cached("UPDATE sessions SET state = 2 WHERE id = ?1")?.execute([signed(id.0)])?;
+        drop_holds(transaction, *id)?;
+    }
+    Ok(dead.len() as u64)
+}
+
+fn condemn(transaction: &Transaction<'_>) -> Result<u64, LedgerError> {
+    let sql = format!(
+        "UPDATE packs SET state = 2, condemned_by = (SELECT coalesce(max(id), 0) FROM sessions)
+         WHERE state = 1 AND {UNREFERRED} AND {UNPINNED}"
+    );
+    Ok(transaction.execute(&sql, [])? as u64)
+}
+
+fn doom(transaction: &Transaction<'_>) -> Result<(), LedgerError> {
+    // A quarantined pack is never read again, so no session can want it back.
+    let sql = format!(
+        "UPDATE packs SET state = 4 WHERE {UNREFERRED} AND (state = 3 OR (state = 2 AND {UNPINNED} AND NOT EXISTS
+           (SELECT 1 FROM sessions WHERE sessions.state = 0 AND sessions.id <= packs.condemned_by)))"
+    );
+    transaction.execute(&sql, [])?;
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Opens a data folder: the ledger and the store in it. Answers no request.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::controller::clock::{Clock, SystemClock};
+use crate::controller::error::ControllerError;
+use crate::controller::ledger::{Access, Ledger, LedgerError, ScopeId, SqliteLedger};
+use crate::controller::store::{DiskStore, Store};
+
+/// How long a session lives without a request, in seconds; also how long a signed URL may.
+pub(super) const LEASE_SECONDS: i64 = 15 * 60;
+/// The scope of everything outside a controller with tokens; made by the first migration.
+const LOCAL: ScopeId = ScopeId(1);
+
+/// A ledger and a store, and the rules between them. Shared between threads; other processes may open the same folder.
+pub struct Controller {
+    pub(super) ledger: Box<dyn Ledger>,
+    pub(super) store: Box<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) access: Access,
+}
+
+impl Controller {
+    /// Opens `folder`, making `ledger.sqlite` in it if it has neither ledger nor packs.
+    pub fn open(folder: &Path) -> Result<Self, ControllerError> {
+        Self::open_with(folder, false)
+    }
+
+    /// Opens `folder` to rebuild it: a damaged ledger is moved aside, a lost one is made anew. The next call should be
+    /// [`Controller::verify`] with `rebuild_index`.
+    pub fn open_to_rebuild(folder: &Path) -> Result<Self, ControllerError> {
+        match Self::open_with(folder, true) {
+            Err(ControllerError::Ledger(LedgerError::Corrupt { path, .. })) => {
+                move_aside(&path).map_err(|source| ControllerError::Folder { path, source })?;
+                Self::open_with(folder, true)
+            }
+            other => other,
+        }
+    }
+
+    /// A controller of other parts: another store, a clock that tests move.
+    pub fn with_parts(ledger: Box<dyn Ledger>, store: Box<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { ledger, store, clock, access: Access { write: LOCAL, read: vec![LOCAL] } }
+    }
+
+    /// A name of this ledger that no other has.
+    pub fn identity(&self) -> Result<String, ControllerError> {
+        Ok(self.ledger.identity()?)
+    }
+
+    fn open_with(folder: &Path, rebuild: bool) -> Result<Self, ControllerError> {
+        let failed = |source| ControllerError::Folder { path: folder.to_owned(), source };
+        let folder = std::path::absolute(folder).map_err(failed)?;
+        if !folder.is_dir() {
+            fs_err::create_dir_all(&folder).map_err(failed)?;
+        }
+        let store = DiskStore::open(&folder.join("store"));
+        // An unreadable store is no reason to make a ledger.
+        let may_create = || rebuild || matches!(store.holds_packs(), Ok(false));
+        let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"), may_create).map_err(lost)?;
+        Ok(Self::with_parts(Box::new(ledger), Box::new(store), Arc::new(SystemClock)))
+    }
+}
+
+fn lost(error: LedgerError) -> ControllerError {
+    match error {
+        LedgerError::Missing(path) => ControllerError::LedgerLost(path),
+        other => other.into(),
+    }
+}
+
+/// The damaged file stays, for whoever can still read names out of it.
+fn move_aside(path: &Path) -> std::io::Result<()> {
+    let beside = |suffix: &str| -> PathBuf {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        name.into()
+    };
+    for suffix in ["-wal", "-shm"] {
+        let side = beside(suffix);
+        if side.exists() {
+            fs_err::rename(&side, beside(&format!("{suffix}.damaged")))?;
+        }
+    }
+    fs_err::rename(path, beside(".damaged"))
+}

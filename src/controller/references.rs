@@ -1,0 +1,150 @@
+//! Follows a root to every pack that it needs, reading only pages that no earlier commit has followed.
+//! Changes nothing.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::controller::error::ControllerError;
+use crate::controller::ledger::{PackId, PackRow};
+use crate::controller::open::Controller;
+use crate::controller::pack_source::{ChunkSource, read_tail};
+use crate::model::manifest::{Root, chunk_list, page};
+use crate::model::{Digest, Entry};
+use crate::protocol::SessionId;
+
+/// Where everything that a root refers to stands.
+pub(super) struct References {
+    pub(super) root: Root,
+    /// Pages that were followed now, with all the packs that they need, their own among them.
+    pub(super) pages: Vec<(Digest, Vec<PackId>)>,
+    pub(super) packs: Vec<PackId>,
+    pub(super) manifest_packs: Vec<PackId>,
+}
+
+/// Follows references for one commit.
+pub(super) struct Follower<'a> {
+    controller: &'a Controller,
+    session: SessionId,
+    /// Chunks of the session's own packs, sorted.
+    own: &'a [(Digest, PackId)],
+    rows: HashMap<PackId, PackRow>,
+    source: ChunkSource<'a>,
+    manifest_packs: BTreeSet<PackId>,
+}
+
+impl<'a> Follower<'a> {
+    pub(super) fn new(
+        controller: &'a Controller,
+        session: SessionId,
+        own: &'a [(Digest, PackId)],
+        new_packs: impl Iterator<Item = PackRow>,
+    ) -> Self {
+        let rows = new_packs.map(|row| (row.id, row)).collect();
+        let source = ChunkSource::new(controller.store.as_ref());
+        Self { controller, session, own, rows, source, manifest_packs: BTreeSet::new() }
+    }
+
+    pub(super) fn follow(mut self, id: Digest) -> Result<References, ControllerError> {
+        let (root_pack, bytes) = self.manifest_part(id)?;
+        let root = Root::decode(&bytes).map_err(|source| ControllerError::Manifest { digest: id, source })?;
+        let digests: Vec<Digest> = root.pages.iter().map(|page| page.chunk.digest).collect();
+        let known = self.controller.ledger.page_packs(&self.controller.access, &digests)?;
+        let mut packs = BTreeSet::from([root_pack]);
+        let mut pages = Vec::new();
+        for (digest, known) in digests.into_iter().zip(known) {
+            let needed = match known {
+                Some(known) => known,
+                None => {
+                    let needed = self.page(digest)?;
+                    pages.push((digest, needed.clone()));
+                    needed
+                }
+            };
+            packs.extend(needed);
+        }
+        let manifest_packs = self.manifest_packs.into_iter().collect();
+        Ok(References { root, pages, packs: packs.into_iter().collect(), manifest_packs })
+    }
+
+    fn page(&mut self, digest: Digest) -> Result<Vec<PackId>, ControllerError> {
+        let (pack, bytes) = self.manifest_part(digest)?;
+        let mut packs = BTreeSet::from([pack]);
+        let entries = page::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
+        let (mut chunks, mut lists) = (Vec::new(), Vec::new());
+        for content in entries.iter().filter_map(Entry::content) {
+            let target = if content.listed { &mut lists } else { &mut chunks };
+            target.extend(content.chunks.iter().map(|chunk| chunk.digest));
+        }
+        packs.extend(self.locate(&chunks)?);
+        for digest in lists {
+            let (pack, bytes) = self.manifest_part(digest)?;
+            packs.insert(pack);
+            let list =
+                chunk_list::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
+            packs.extend(self.locate(&list.iter().map(|chunk| chunk.digest).collect::<Vec<_>>())?);
+        }
+        Ok(packs.into_iter().collect())
+    }
+
+    fn manifest_part(&mut self, digest: Digest) -> Result<(PackId, Vec<u8>), ControllerError> {
+        let id = self.locate(&[digest])?.pop().ok_or(ControllerError::MissingChunk(digest))?;
+        self.manifest_packs.insert(id);
+        let row = match self.rows.get(&id) {
+            Some(row) => row.clone(),
+            None => {
+                let row = self.controller.ledger.pack_by_id(id)?;
+                let row = row.ok_or(ControllerError::MissingChunk(digest))?;
+                self.rows.insert(id, row.clone());
+                row
+            }
+        };
+        Ok((id, self.source.read(row.name, row.len, digest)?))
+    }
+
+    /// The packs that hold `digests`, in order: the session's own first, then the index, then the footers of what is
+    /// pinned (the index names one pack a chunk, and that one may be gone where the parent's is not).
+    fn locate(&mut self, digests: &[Digest]) -> Result<Vec<PackId>, ControllerError> {
+        let own = self.own;
+        let find = |digest: &Digest| {
+            own.binary_search_by_key(digest, |(own, _)| *own)
+                .ok()
+                .and_then(|at| own.get(at))
+                .map(|(_, pack)| *pack)
+        };
+        let mut found: HashMap<Digest, PackId> =
+            digests.iter().filter_map(|digest| Some((*digest, find(digest)?))).collect();
+        let rest: Vec<Digest> =
+            digests.iter().filter(|digest| !found.contains_key(digest)).copied().collect();
+        let indexed = self.controller.ledger.locate(&self.controller.access, &rest)?;
+        found.extend(rest.iter().zip(indexed).filter_map(|(digest, pack)| Some((*digest, pack?))));
+        if digests.iter().any(|digest| !found.contains_key(digest)) {
+            self.search_pinned(digests, &mut found)?;
+        }
+        let pack = |digest: &Digest| found.get(digest).copied().ok_or(ControllerError::MissingChunk(*digest));
+        digests.iter().map(pack).collect()
+    }
+
+    fn search_pinned(
+        &self,
+        digests: &[Digest],
+        found: &mut HashMap<Digest, PackId>,
+    ) -> Result<(), ControllerError> {
+        use crate::controller::ledger::PackState::{Condemned, Live};
+        let mut wanted: BTreeSet<Digest> =
+            digests.iter().filter(|digest| !found.contains_key(digest)).copied().collect();
+        for row in self.controller.ledger.pinned(self.session)? {
+            if wanted.is_empty() {
+                break;
+            }
+            if !matches!(row.state, Live | Condemned) {
+                continue;
+            }
+            let tail = read_tail(self.controller.store.as_ref(), row.name, row.len)?;
+            for chunk in tail.footer.chunks {
+                if wanted.remove(&chunk.digest) {
+                    found.insert(chunk.digest, row.id);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! Gives back the space of what nothing refers to. A kill at any point loses nothing: a pack's row says `deleted`
+//! before its object goes, and the next sweep finishes what this one began.
+
+use crate::controller::error::ControllerError;
+use crate::controller::ledger::{PackId, PackState, Sweep};
+use crate::controller::open::Controller;
+use crate::controller::store::StoredObject;
+
+/// How to sweep.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GcOptions {
+    /// Say what would go, and change nothing.
+    pub dry_run: bool,
+}
+
+/// What a sweep did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct GcReport {
+    /// Sessions whose lease had ended.
+    pub reaped_sessions: u64,
+    /// Packs that nothing refers to any more.
+    pub condemned: u64,
+    /// Objects deleted: packs, and what dead uploads left.
+    pub deleted_packs: u64,
+    /// Their bytes.
+    pub deleted_bytes: u64,
+    /// Packs that nothing but open sessions keeps.
+    pub kept_for_sessions: u64,
+    /// When those sessions end by themselves, in seconds since 1970.
+    pub until: Option<i64>,
+}
+
+impl Controller {
+    /// Sweeps once.
+    pub fn gc(&self, options: &GcOptions) -> Result<GcReport, ControllerError> {
+        let swept = self.ledger.sweep(&Sweep { now: self.clock.now(), dry_run: options.dry_run })?;
+        let mut report = GcReport {
+            reaped_sessions: swept.reaped_sessions,
+            condemned: swept.condemned,
+            kept_for_sessions: swept.kept_for_sessions,
+            until: swept.until,
+            ..GcReport::default()
+        };
+        if options.dry_run {
+            report.deleted_packs = swept.deleted.len() as u64;
+            report.deleted_bytes = swept.deleted.iter().map(|row| row.len).sum();
+            return Ok(report);
+        }
+        for row in &swept.deleted {
+            report.deleted_bytes += self.store.delete(&StoredObject::pack(row.name))?;
+            report.deleted_packs += 1;
+        }
+        let gone: Vec<PackId> = swept.deleted.iter().map(|row| row.id).collect();
+        if !gone.is_empty() {
+            self.ledger.forget(&gone)?;
+        }
+        self.delete_orphans(&mut report)?;
+        tracing::info!(deleted_packs = report.deleted_packs, deleted_bytes = report.deleted_bytes, "swept");
+        Ok(report)
+    }
+
+    /// Objects without a row. The listing comes before the look at the ledger, and a row before its object, so an
+    /// object that was listed and has no row now will never be wanted.
+    fn delete_orphans(&self, report: &mut GcReport) -> Result<(), ControllerError> {
+        let mut objects = Vec::new();
+        self.store.list(&mut |object| objects.push(object))?;
+        for object in objects {
+            let state = self.ledger.pack(object.pack)?.map(|row| row.state);
+            let wanted = match object.unfinished {
+                Some(_) => state == Some(PackState::Pending),
+                None => state.is_some_and(|state| state != PackState::Deleted),
+            };
+            if !wanted {
+                report.deleted_bytes += self.store.delete(&object)?;
+                report.deleted_packs += 1;
+            }
+        }
+        Ok(())
+    }
+}
