@@ -1,6 +1,8 @@
 //! Proves that includes and excludes choose what Ant chooses: the real `ant` is asked about generated patterns and
 //! paths, all in one run. Needs `ant`; without it the test says so and passes, unless `PANNIER_TESTS_MUST_RUN=1`.
 
+#![allow(clippy::unwrap_used)] // helpers of a test may panic; clippy only knows that of test functions
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
