@@ -16,6 +16,9 @@ use crate::workspace::stat::Stat;
 /// Open folder handles kept for the next entry of the same folder: the only ones that outlive a call.
 const HANDLES: usize = 64;
 
+/// A folder's index and its handle.
+type OpenFolder = (u32, Arc<Directory>);
+
 /// The target, the entries and where each belongs.
 pub(super) struct Site {
     pub(super) target: Folder,
@@ -31,7 +34,7 @@ pub(super) struct Site {
     pub(super) areas: Vec<Area>,
     /// Set once the staged subtrees stand in the target: their folders are then found there.
     pub(super) placed: AtomicBool,
-    handles: Vec<Mutex<Option<(u32, Arc<Directory>)>>>,
+    handles: Vec<Mutex<Option<OpenFolder>>>,
 }
 
 /// The folders of the target that lie on one mount, between which a rename works.
