@@ -85,7 +85,10 @@ fn set_id_and_attributes_come_back_when_asked_for() {
         assert_eq!(fs::symlink_metadata(dir.path().join("m7777")).unwrap().mode() & 0o7777, 0o7777);
         assert_eq!(fs::symlink_metadata(dir.path().join("d7")).unwrap().mode() & 0o7777, 0o7777);
         assert_eq!(open(dir.path()).xattrs(&path("a/x")).unwrap(), [xattr]);
-        assert_eq!(restore_with(open(dir.path()), &tree, options).unwrap().stats.written_files, 0);
+        // Only root looks into a folder of mode 0 again.
+        if rustix::process::geteuid().is_root() {
+            assert_eq!(restore_with(open(dir.path()), &tree, options).unwrap().stats.written_files, 0);
+        }
     }
 }
 
