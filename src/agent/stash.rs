@@ -1,6 +1,7 @@
 //! `stash`: a workspace into the store, moving only what the store misses.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::model::Digest;
 use crate::model::manifest::Root;
@@ -62,7 +63,9 @@ pub fn stash(
     request: &StashRequest,
     progress: &Progress,
 ) -> Result<Stashed, AgentError> {
+    let clock = Instant::now();
     let walked = walk_workspace(request, progress)?;
+    tracing::debug!(entries = walked.found.len(), elapsed = ?clock.elapsed(), "walked");
     let started = walked.started;
     let folder = Folder::open(&request.folder)?;
     let cache = request.cache_file.as_deref().map(StatCache::open).unwrap_or_default();
@@ -80,10 +83,13 @@ pub fn stash(
             let lost = files_with_missing_chunks(&draft, feed)?;
             read_into(&mut draft, &folder, &lost, request, feed, progress)?;
         }
+        tracing::debug!(elapsed = ?clock.elapsed(), "read");
         feed_manifest(draft.entries(), parent.as_ref(), feed)
     })?;
+    tracing::debug!(packs = uploaded.packs.len(), elapsed = ?clock.elapsed(), "sent");
     let stats = uploaded.stats;
     let committed = commit(remote, uploaded, &manifest)?;
+    tracing::debug!(elapsed = ?clock.elapsed(), "committed");
     if let Some(file) = &request.cache_file
         && !(parent == Some(manifest.id) && draft.is_all_cached(&cache))
     {
@@ -92,6 +98,7 @@ pub fn stash(
         drop(cache);
         save_cache(writer, file, remote, &manifest);
     }
+    tracing::debug!(elapsed = ?clock.elapsed(), "remembered");
     Ok(Stashed { committed, stats, unopened, problems: draft.problems })
 }
 
