@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 
+use rayon::prelude::*;
+
 use crate::model::entry::Owner;
-use crate::model::{Content, Entry, EntryKind};
+use crate::model::{Content, Entry, EntryKind, Timestamp};
 use crate::workspace::stat::{FileType, Stat};
 use crate::workspace::stat_cache::{StatCache, StatCacheWriter};
 use crate::workspace::walk::{Found, Skipped};
@@ -21,7 +23,7 @@ pub(super) struct Draft {
     links: HashMap<usize, usize>,
     owner: bool,
     /// Entries that are not as they stand in the workspace.
-    pub(super) problems: Vec<Problem>,
+    problems: Vec<Problem>,
 }
 
 /// What is known of an entry's content.
@@ -50,7 +52,7 @@ impl Draft {
             FileType::File => cache.lookup(&found.stat).map_or(FileState::Unread, FileState::Cached),
             _ => FileState::NoContent,
         };
-        let files = found.iter().enumerate().map(state).collect();
+        let files = found.par_iter().enumerate().map(state).collect();
         let problems = skipped.iter().filter_map(Problem::of_skipped).collect();
         Self { found, files, links, owner, problems }
     }
@@ -68,31 +70,16 @@ impl Draft {
         })
     }
 
-    /// Takes the outcome of reading a file.
-    pub(super) fn read(&mut self, index: usize, outcome: ReadFile) {
-        let found = &mut self.found[index];
-        let mut problem = |what: &str, is_error| {
-            self.problems.push(Problem { path: found.path.to_string(), what: what.to_owned(), is_error });
-        };
-        self.files[index] = match outcome {
-            ReadFile::Whole(content, stat) => {
-                found.stat = stat;
-                FileState::Read(content)
-            }
-            ReadFile::Changing(content, stat) => {
-                problem("changed while it was read; its last reading is in the stash", true);
-                found.stat = stat;
-                FileState::Unstable(content)
-            }
-            ReadFile::Vanished => {
-                problem("vanished before it was read", true);
-                FileState::Dropped
-            }
-            ReadFile::Unreadable(why) => {
-                problem(&why, true);
-                FileState::Dropped
-            }
-        };
+    /// What readers need, and what takes their outcomes, at the same time.
+    pub(super) fn reading(&mut self) -> (&[Found], Outcomes<'_>) {
+        let outcomes =
+            Outcomes { files: &mut self.files, problems: &mut self.problems, restated: Vec::new() };
+        (&self.found, outcomes)
+    }
+
+    /// Takes the stats of files that were read in a later state than the walk saw.
+    pub(super) fn restate(&mut self, restated: Vec<(usize, Stat)>) {
+        restated.into_iter().for_each(|(index, stat)| self.found[index].stat = stat);
     }
 
     /// How many entries came from the cache unopened, and the bytes of those files.
@@ -111,8 +98,9 @@ impl Draft {
         cached == cache.len() && !self.files.iter().any(|state| matches!(state, FileState::Read(_)))
     }
 
-    /// Gives every trustworthy content to the next stat cache.
-    pub(super) fn remember(&self, writer: &mut StatCacheWriter) {
+    /// The next stat cache: every trustworthy content of a file whose last change is older than `stamp`.
+    pub(super) fn remember(&self, stamp: Timestamp) -> StatCacheWriter {
+        let mut writer = StatCacheWriter::new(stamp);
         for (found, state) in self.found.iter().zip(&self.files) {
             if let FileState::Cached(content) | FileState::Read(content) = state
                 && content.size > 0
@@ -120,6 +108,12 @@ impl Draft {
                 writer.push(&found.stat, content);
             }
         }
+        writer
+    }
+
+    /// Frees everything but the entries that are not as they stand in the workspace.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
     }
 
     fn entry(&self, index: usize) -> Option<Entry> {
@@ -161,6 +155,50 @@ impl Draft {
 
     fn indices(&self, wanted: impl Fn(&FileState) -> bool) -> Vec<usize> {
         self.files.iter().enumerate().filter(|(_, state)| wanted(state)).map(|(index, _)| index).collect()
+    }
+}
+
+/// Takes the outcomes of reading files, one by one, so that they are never held twice.
+pub(super) struct Outcomes<'a> {
+    files: &'a mut [FileState],
+    problems: &'a mut Vec<Problem>,
+    /// To be given to [`Draft::restate`].
+    pub(super) restated: Vec<(usize, Stat)>,
+}
+
+impl Outcomes<'_> {
+    pub(super) fn take(&mut self, index: usize, found: &Found, outcome: ReadFile) {
+        let mut problem = |what: &str| {
+            self.problems.push(Problem {
+                path: found.path.to_string(),
+                what: what.to_owned(),
+                is_error: true,
+            });
+        };
+        let mut restate = |stat: Stat| {
+            if stat != found.stat {
+                self.restated.push((index, stat));
+            }
+        };
+        self.files[index] = match outcome {
+            ReadFile::Whole(content, stat) => {
+                restate(stat);
+                FileState::Read(content)
+            }
+            ReadFile::Changing(content, stat) => {
+                problem("changed while it was read; its last reading is in the stash");
+                restate(stat);
+                FileState::Unstable(content)
+            }
+            ReadFile::Vanished => {
+                problem("vanished before it was read");
+                FileState::Dropped
+            }
+            ReadFile::Unreadable(why) => {
+                problem(&why);
+                FileState::Dropped
+            }
+        };
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn read_files(
     threads: usize,
     feed: &mut Feed<'_>,
     progress: &Progress,
-    mut done: impl FnMut(usize, ReadFile),
+    mut done: impl FnMut(usize, &Found, ReadFile),
 ) -> Result<(), AgentError> {
     let threads = threads.max(1);
     thread::scope(|scope| {
@@ -54,7 +54,7 @@ pub(super) fn read_files(
         for pieces in line {
             for piece in pieces {
                 feed.chunks(piece.bytes, &piece.chunks)?;
-                piece.done.into_iter().for_each(|(index, outcome)| done(index, outcome));
+                piece.done.into_iter().for_each(|(index, outcome)| done(index, &found[index], outcome));
             }
         }
         Ok(())

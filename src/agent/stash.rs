@@ -88,18 +88,17 @@ pub fn stash(
     })?;
     tracing::debug!(packs = uploaded.packs.len(), elapsed = ?clock.elapsed(), "sent");
     let stats = uploaded.stats;
+    let is_known = parent == Some(manifest.id) && draft.is_all_cached(&cache);
+    let writer = (!is_known).then(|| draft.remember(started));
+    // The commit of a large stash wants memory of its own.
+    drop(cache);
+    let problems = draft.into_problems();
     let committed = commit(remote, uploaded, &manifest)?;
     tracing::debug!(elapsed = ?clock.elapsed(), "committed");
-    if let Some(file) = &request.cache_file
-        && !(parent == Some(manifest.id) && draft.is_all_cached(&cache))
-    {
-        let mut writer = StatCacheWriter::new(started);
-        draft.remember(&mut writer);
-        drop(cache);
+    if let (Some(file), Some(writer)) = (&request.cache_file, writer) {
         save_cache(writer, file, remote, &manifest);
     }
-    tracing::debug!(elapsed = ?clock.elapsed(), "remembered");
-    Ok(Stashed { committed, stats, unopened, problems: draft.problems })
+    Ok(Stashed { committed, stats, unopened, problems })
 }
 
 /// The entries that a stash would hold, and what it would pass over. Reads no file and asks no controller.
@@ -145,12 +144,12 @@ fn read_into(
     feed: &mut Feed<'_>,
     progress: &Progress,
 ) -> Result<(), AgentError> {
-    let mut outcomes = Vec::with_capacity(files.len());
     let threads = request.upload.threads;
-    read_files(folder, &draft.found, files, threads, feed, progress, |index, outcome| {
-        outcomes.push((index, outcome));
-    })?;
-    outcomes.into_iter().for_each(|(index, outcome)| draft.read(index, outcome));
+    let (found, mut outcomes) = draft.reading();
+    let take = |index, found: &_, outcome| outcomes.take(index, found, outcome);
+    read_files(folder, found, files, threads, feed, progress, take)?;
+    let restated = outcomes.restated;
+    draft.restate(restated);
     Ok(())
 }
 
