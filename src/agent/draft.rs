@@ -12,6 +12,7 @@ use crate::workspace::stat_cache::{StatCache, StatCacheWriter};
 use crate::workspace::walk::{Found, Skipped};
 
 use super::error::Problem;
+use super::held::Held;
 use super::read_file::ReadFile;
 
 /// The entries of a stash under way, in path order.
@@ -33,11 +34,11 @@ enum FileState {
     /// Must be read.
     Unread,
     /// Taken from the stat cache, unopened.
-    Cached(Content),
+    Cached(Held),
     /// Read in this run.
-    Read(Content),
+    Read(Held),
     /// Read, but changing under the reader: not to be trusted next time.
-    Unstable(Content),
+    Unstable(Held),
     /// Not in the stash.
     Dropped,
 }
@@ -48,8 +49,11 @@ impl Draft {
         let links = hard_links(&found);
         let state = |(index, found): (usize, &Found)| match found.stat.file_type() {
             FileType::File if links.contains_key(&index) => FileState::NoContent,
-            FileType::File if found.stat.size == 0 => FileState::Cached(Content::default()),
-            FileType::File => cache.lookup(&found.stat).map_or(FileState::Unread, FileState::Cached),
+            FileType::File if found.stat.size == 0 => FileState::Cached(Content::default().into()),
+            FileType::File => match cache.lookup(&found.stat) {
+                Some(content) => FileState::Cached(content.into()),
+                None => FileState::Unread,
+            },
             _ => FileState::NoContent,
         };
         let files = found.par_iter().enumerate().map(state).collect();
@@ -63,9 +67,9 @@ impl Draft {
     }
 
     /// Indices and contents of the files that were taken from the cache and hold something.
-    pub(super) fn cached(&self) -> impl Iterator<Item = (usize, &Content)> {
+    pub(super) fn cached(&self) -> impl Iterator<Item = (usize, &Held)> {
         self.files.iter().enumerate().filter_map(|(index, state)| match state {
-            FileState::Cached(content) if content.size > 0 => Some((index, content)),
+            FileState::Cached(held) if self.found[index].stat.size > 0 => Some((index, held)),
             _ => None,
         })
     }
@@ -84,7 +88,8 @@ impl Draft {
 
     /// How many entries came from the cache unopened, and the bytes of those files.
     pub(super) fn unopened(&self) -> (u64, u64) {
-        self.cached().fold((0, 0), |(files, bytes), (_, content)| (files + 1, bytes + content.size))
+        self.cached()
+            .fold((0, 0), |(files, bytes), (index, _)| (files + 1, bytes + self.found[index].stat.size))
     }
 
     /// The entries of the stash, in path order.
@@ -102,10 +107,10 @@ impl Draft {
     pub(super) fn remember(&self, stamp: Timestamp) -> StatCacheWriter {
         let mut writer = StatCacheWriter::new(stamp);
         for (found, state) in self.found.iter().zip(&self.files) {
-            if let FileState::Cached(content) | FileState::Read(content) = state
-                && content.size > 0
+            if let FileState::Cached(held) | FileState::Read(held) = state
+                && found.stat.size > 0
             {
-                writer.push(&found.stat, content);
+                writer.push(&found.stat, &held.content(found.stat.size));
             }
         }
         writer
@@ -144,8 +149,8 @@ impl Draft {
             FileType::Fifo => Some(EntryKind::Fifo),
             FileType::Symlink => Some(EntryKind::Symlink { target: found.target.clone()? }),
             FileType::File => match &self.files[index] {
-                FileState::Cached(content) | FileState::Read(content) | FileState::Unstable(content) => {
-                    Some(EntryKind::File(content.clone()))
+                FileState::Cached(held) | FileState::Read(held) | FileState::Unstable(held) => {
+                    Some(EntryKind::File(held.content(found.stat.size)))
                 }
                 FileState::NoContent | FileState::Unread | FileState::Dropped => None,
             },
@@ -183,12 +188,13 @@ impl Outcomes<'_> {
         self.files[index] = match outcome {
             ReadFile::Whole(content, stat) => {
                 restate(stat);
-                FileState::Read(content)
+                FileState::Read(content.into())
             }
             ReadFile::Changing(content, stat) => {
                 problem("changed while it was read; its last reading is in the stash");
-                restate(stat);
-                FileState::Unstable(content)
+                // What was read is what the stash holds, whatever size the file has by now.
+                restate(Stat { size: content.size, ..stat });
+                FileState::Unstable(content.into())
             }
             ReadFile::Vanished => {
                 problem("vanished before it was read");

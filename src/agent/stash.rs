@@ -15,6 +15,7 @@ use crate::workspace::walk::{self, Found, Skipped, Walk, WalkOptions};
 
 use super::draft::Draft;
 use super::error::{AgentError, Problem};
+use super::held::Held;
 use super::manifest::{Manifest, feed_manifest};
 use super::read::read_files;
 use super::upload::{DigestSet, Feed, UploadOptions, UploadStats, Uploaded, upload};
@@ -167,18 +168,14 @@ fn trusted_parent(
 
 /// Files that were not opened because the cache knows them, but of which the store has lost something.
 fn files_with_missing_chunks(draft: &Draft, feed: &Feed<'_>) -> Result<Vec<usize>, AgentError> {
-    let digests =
-        |content: &crate::model::Content| content.chunks.iter().map(|chunk| chunk.digest).collect::<Vec<_>>();
-    let known: DigestSet = draft.cached().flat_map(|(_, content)| digests(content)).collect();
+    let known: DigestSet = draft.cached().flat_map(|(_, held)| held.digests()).collect();
     let known: Vec<Digest> = known.into_iter().collect();
     let answers = feed.missing(&known)?;
     let missing: DigestSet =
         known.into_iter().zip(answers).filter(|(_, missing)| *missing).map(|(digest, _)| digest).collect();
     // A chunk list that is there says nothing about the chunks that it names: such a file is read again.
-    let is_lost = |content: &crate::model::Content| {
-        content.listed || digests(content).iter().any(|digest| missing.contains(digest))
-    };
-    Ok(draft.cached().filter(|(_, content)| is_lost(content)).map(|(index, _)| index).collect())
+    let is_lost = |held: &Held| held.is_listed() || held.digests().any(|digest| missing.contains(&digest));
+    Ok(draft.cached().filter(|(_, held)| is_lost(held)).map(|(index, _)| index).collect())
 }
 
 fn commit(remote: &dyn Remote, uploaded: Uploaded, manifest: &Manifest) -> Result<Committed, AgentError> {
