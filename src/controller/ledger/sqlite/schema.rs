@@ -45,5 +45,4 @@ INSERT INTO scopes VALUES (1, 1, 'local');
 ", "
 ALTER TABLE sessions ADD COLUMN owner TEXT;
 ALTER TABLE sessions ADD COLUMN answer TEXT;
-CREATE INDEX chunks_by_pack ON chunks (pack);
 "];

@@ -97,6 +97,7 @@ impl SqliteLedger {
                     .prepare_cached("INSERT INTO temp.gone SELECT id FROM packs WHERE id = ?1 AND state = 4")?
                     .execute([pack.0])?;
             }
+            // One pass over the index: an index by pack would cost every commit more than this costs a sweep.
             for table in ["chunks", "page_packs", "stash_packs", "pins"] {
                 transaction.execute(
                     &format!("DELETE FROM {table} WHERE pack IN (SELECT pack FROM temp.gone)"),
