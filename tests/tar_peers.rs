@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use pannier::model::{Content, Digest, Entry, EntryKind, EntryPath, Timestamp};
-use pannier::tar::{Reader, TarKind, Writer};
+use pannier::tar::{Piece, Reader, TarKind, Writer};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
@@ -141,8 +141,12 @@ fn in_tar(tar: &Path) -> Tree {
             TarKind::File { size } => {
                 let mut content = Vec::new();
                 let mut buf = vec![0; 10_000];
-                while let read @ 1.. = reader.read_content(&mut buf).unwrap() {
-                    content.extend_from_slice(&buf[..read]);
+                loop {
+                    match reader.read_piece(&mut buf).unwrap() {
+                        Piece::Bytes(read) => content.extend_from_slice(&buf[..read]),
+                        Piece::Zeros(zeros) => content.resize(content.len() + zeros as usize, 0),
+                        Piece::End => break,
+                    }
                 }
                 assert_eq!(content.len() as u64, size);
                 ("file", digest(&content))
