@@ -65,7 +65,7 @@ fn samples() -> Vec<(Entry, Vec<u8>)> {
     let mut found = vec![
         other(b"dir", 0o750, now, EntryKind::Directory),
         file(b"dir/empty", 0o600, time(5, 0), b""),
-        // Whole: libarchive 3.6 and Python round a negative fraction the wrong way, both reading and writing.
+        // Whole: libarchive 3.6 adds a negative time's fraction, both reading and writing (docs/format.md).
         file(b"dir/odd\n\xff name", 0o755, time(-2, 0), b"odd"),
         other(b"dir/soft", 0o777, now, EntryKind::Symlink { target: b"nowhere \xff"[..].into() }),
         other(b"dir/soft-long", 0o777, now, EntryKind::Symlink { target: b"x/".repeat(90).into() }),
