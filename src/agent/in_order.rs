@@ -18,8 +18,11 @@ const FRAMES_AT_ONCE: usize = 16;
 /// A reader that keeps the frames of the window that it is in.
 pub(super) struct InOrder<'a> {
     stash: &'a OpenStash<'a>,
-    frames: HashMap<(u32, u32), PlainText>,
+    frames: HashMap<FrameKey, PlainText>,
 }
+
+/// A pack and a frame in it.
+type FrameKey = (u32, u32);
 
 /// A decoded frame, and where in it each of its chunks ends.
 struct PlainText {
@@ -69,7 +72,9 @@ impl<'a> InOrder<'a> {
     /// Keeps exactly the frames of `places`, fetching and decoding those that are new, side by side.
     fn load(&mut self, places: &[Place]) -> Result<(), AgentError> {
         let mut wanted: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
-        places.iter().for_each(|place| drop(wanted.entry(place.pack).or_default().insert(place.frame)));
+        for place in places {
+            wanted.entry(place.pack).or_default().insert(place.frame);
+        }
         self.frames.retain(|(pack, frame), _| wanted.get(pack).is_some_and(|frames| frames.contains(frame)));
         let mut fetches = Vec::new();
         for (pack, frames) in wanted {
@@ -89,7 +94,7 @@ impl<'a> InOrder<'a> {
         Ok(())
     }
 
-    fn fetch(&self, pack: u32, fetch: &ranges::Fetch) -> Result<Vec<((u32, u32), PlainText)>, AgentError> {
+    fn fetch(&self, pack: u32, fetch: &ranges::Fetch) -> Result<Vec<(FrameKey, PlainText)>, AgentError> {
         let open = &self.stash.packs[pack as usize];
         let bytes = open.source.read(fetch.range.clone())?;
         let decode = |decoder: &mut FrameDecoder, &index: &usize| {

@@ -19,8 +19,6 @@ pub(super) struct Manifest {
     pub(super) id: Digest,
     /// The encoded root.
     pub(super) root_bytes: Vec<u8>,
-    /// Sums over all entries.
-    pub(super) totals: Totals,
 }
 
 /// Cuts `entries` into pages and feeds every page that `parent` does not list, then the root unless it is `parent`.
@@ -53,7 +51,7 @@ pub(super) fn feed_manifest(
     if parent != Some(&root) {
         feed.manifest_chunk(id, &root_bytes)?;
     }
-    Ok(Manifest { id, root_bytes, totals: root.totals })
+    Ok(Manifest { id, root_bytes })
 }
 
 /// `None` for no entries, which a page never is.

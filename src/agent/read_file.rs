@@ -73,10 +73,9 @@ fn read_once(
     mut emit: &mut Emit<'_>,
 ) -> io::Result<Content> {
     // A file without holes is one range, found without asking the file system.
-    let ranges = match stat.blocks.saturating_mul(512) < stat.size {
-        true => data_ranges(file, stat.size)?,
-        false => vec![0..stat.size],
-    };
+    let is_sparse = stat.blocks.saturating_mul(512) < stat.size;
+    let ranges =
+        if is_sparse { data_ranges(file, stat.size)? } else { std::iter::once(0..stat.size).collect() };
     let mut position = 0;
     for range in ranges {
         buffers.chunker.push_zeros(range.start.saturating_sub(position), &mut emit);

@@ -26,7 +26,7 @@ impl Global {
 
     /// The controller in this process, on the folder that was named or the user's data folder.
     pub(super) fn connect(&self) -> anyhow::Result<Embedded> {
-        Embedded::open(&self.store_folder()?)
+        Ok(Embedded::open(&self.store_folder()?)?)
     }
 
     /// Where ledger and store stand.

@@ -1,1 +1,29 @@
-//! (to come)
+//! `pannier gc`
+
+use crate::controller::GcOptions;
+
+use super::args::{GcArgs, Global};
+use super::exit::Exit;
+use super::{Outcome, show, ui};
+
+pub(super) fn run(global: &Global, args: &GcArgs) -> Outcome {
+    let report = global.connect()?.gc(&GcOptions { dry_run: args.dry_run })?;
+    if global.json {
+        ui::print_json(&report)?;
+        return Ok(Exit::Done);
+    }
+    if global.quiet {
+        return Ok(Exit::Done);
+    }
+    let verb = if args.dry_run { "Would delete" } else { "Deleted" };
+    ui::note(&format!(
+        "{verb} {}, {}",
+        ui::counted(report.deleted_packs, "pack"),
+        ui::bytes(report.deleted_bytes)
+    ));
+    if let Some(until) = report.until.filter(|_| report.kept_for_sessions > 0) {
+        let kept = ui::counted(report.kept_for_sessions, "pack");
+        ui::note(&format!("{kept} kept for open sessions, until {} UTC at the latest", show::time(until, 0)));
+    }
+    Ok(Exit::Done)
+}

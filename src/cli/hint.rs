@@ -7,10 +7,16 @@ use crate::transfer::remote::RemoteErrorKind;
 use super::exit::Exit;
 
 /// One line that names a next step.
-pub(super) fn of(error: &anyhow::Error) -> Option<&'static str> {
+pub(super) fn of(error: &anyhow::Error) -> Option<String> {
     if is_full_disk(error) {
-        return Some("free some space and run the command again; what was stored before is untouched");
+        return Some(
+            "free some space and run the command again; what was stored before is untouched".to_owned(),
+        );
     }
+    remote(error).and_then(|error| error.hint.clone()).or_else(|| known(error).map(str::to_owned))
+}
+
+fn known(error: &anyhow::Error) -> Option<&'static str> {
     match error.downcast_ref::<AgentError>() {
         Some(AgentError::Empty(_)) => {
             return Some("look at the patterns with --dry-run, or pass --allow-empty");
@@ -30,7 +36,7 @@ pub(super) fn of(error: &anyhow::Error) -> Option<&'static str> {
         }
         _ => {}
     }
-    match kind(error)? {
+    match remote(error)?.kind {
         RemoteErrorKind::NotFound => {
             Some("`pannier list` shows the stashes of a build; see --build and --project")
         }
@@ -44,20 +50,17 @@ pub(super) fn of(error: &anyhow::Error) -> Option<&'static str> {
 pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref::<AgentError>() {
         Some(AgentError::NoSuchPath { .. }) => Exit::NotFound,
-        _ if kind(error) == Some(RemoteErrorKind::NotFound) => Exit::NotFound,
+        _ if remote(error).is_some_and(|error| error.kind == RemoteErrorKind::NotFound) => Exit::NotFound,
         _ => Exit::Failed,
     }
 }
 
-fn kind(error: &anyhow::Error) -> Option<RemoteErrorKind> {
-    let remote = |cause: &(dyn std::error::Error + 'static)| {
-        let through_agent = match cause.downcast_ref::<AgentError>() {
-            Some(AgentError::Remote(error)) => Some(error.kind),
-            _ => None,
-        };
-        through_agent.or_else(|| cause.downcast_ref::<RemoteError>().map(|error| error.kind))
-    };
-    error.chain().find_map(remote)
+fn remote(error: &anyhow::Error) -> Option<&RemoteError> {
+    // An error that says nothing of its own (`AgentError::Remote`) is not a link of the chain.
+    error.chain().find_map(|cause| match cause.downcast_ref::<AgentError>() {
+        Some(AgentError::Remote(error)) => Some(error),
+        _ => cause.downcast_ref::<RemoteError>(),
+    })
 }
 
 fn is_full_disk(error: &anyhow::Error) -> bool {

@@ -8,7 +8,7 @@ mod args;
 mod completions;
 mod connect;
 mod copy;
-mod embedded;
+pub mod embedded;
 mod exit;
 mod export;
 mod gc;

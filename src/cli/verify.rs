@@ -1,1 +1,65 @@
-//! (to come)
+//! `pannier verify`
+
+use std::sync::Arc;
+
+use crate::controller::{VerifyOptions, VerifyReport};
+use crate::model::progress::Progress;
+
+use super::args::{Global, VerifyArgs};
+use super::embedded::Embedded;
+use super::exit::Exit;
+use super::{Outcome, ui};
+
+pub(super) fn run(global: &Global, args: &VerifyArgs) -> Outcome {
+    let controller = match args.rebuild_index {
+        true => Embedded::open_to_rebuild(&global.store_folder()?)?,
+        false => global.connect()?,
+    };
+    let progress = Arc::new(Progress::default());
+    let line = ui::ProgressLine::start("Verifying", &progress, !global.quiet);
+    let report = controller.verify(&VerifyOptions { rebuild_index: args.rebuild_index }, &progress);
+    drop(line);
+    let report = report?;
+    if global.json {
+        ui::print_json(&report)?;
+    } else {
+        describe(&report, global.quiet);
+    }
+    let sound = report.damaged_packs.is_empty() && report.damaged_stashes.is_empty();
+    Ok(if sound { Exit::Done } else { Exit::Incomplete })
+}
+
+fn describe(report: &VerifyReport, quiet: bool) {
+    for pack in &report.damaged_packs {
+        ui::note(&format!("damaged: pack {}: {}", pack.name, pack.why));
+    }
+    for stash in &report.damaged_stashes {
+        ui::note(&format!("damaged: stash `{}` of {}: {}", stash.name, stash.build, stash.why));
+    }
+    if !report.damaged_stashes.is_empty() {
+        ui::note(
+            "hint: stash the same workspace again: what is damaged is sent anew and the older stashes heal",
+        );
+    }
+    if quiet {
+        return;
+    }
+    if report.rebuilt_packs > 0 {
+        ui::note(&format!("Indexed {} anew", ui::counted(report.rebuilt_packs, "pack")));
+    }
+    let damaged = match report.damaged_packs.len() + report.damaged_stashes.len() {
+        0 => "everything is whole".to_owned(),
+        _ => format!(
+            "{} packs and {} stashes are damaged",
+            report.damaged_packs.len(),
+            report.damaged_stashes.len()
+        ),
+    };
+    let (packs, bytes) = (ui::counted(report.packs, "pack"), ui::bytes(report.bytes));
+    let stashes = if report.stashes == 1 {
+        "1 stash".to_owned()
+    } else {
+        format!("{} stashes", ui::count(report.stashes))
+    };
+    ui::note(&format!("Verified {packs}, {bytes}, and {stashes}: {damaged}"));
+}

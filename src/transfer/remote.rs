@@ -53,6 +53,8 @@ pub struct RemoteError {
     pub kind: RemoteErrorKind,
     /// What failed, in words for people; no URL, no token.
     pub message: String,
+    /// What to do next, where the controller knows it.
+    pub hint: Option<String>,
     /// Why, if there is more to say.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -75,7 +77,7 @@ pub enum RemoteErrorKind {
 impl RemoteError {
     /// A failure with nothing more to say.
     pub fn new(kind: RemoteErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), hint: None, source: None }
     }
 
     /// Whether the same request may succeed later.

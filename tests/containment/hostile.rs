@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pannier::model::progress::Progress;
-use pannier::workspace::beneath::Folder;
+use pannier::workspace::beneath::{Directory, Folder};
 use pannier::workspace::restore::RestoreOptions;
 
 use crate::tree::{BACK_ENDS, Tree, expectation, oracle, path, prepare, restore};
@@ -181,4 +181,62 @@ fn a_killed_restore_changes_nothing_and_the_next_one_sweeps_and_succeeds() {
     restore(folder(), &kill_tree(), false).unwrap();
     assert_eq!(staging(), 0);
     assert_eq!(oracle(dir.path()), expectation(&kill_tree()));
+}
+
+#[test]
+fn a_tree_deeper_than_any_path_is_removed() {
+    for open in BACK_ENDS {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::of(open(dir.path()).top().open_dir_or_create(b"top"));
+        for _ in 0..600 {
+            folder.create_file(&path("file"), 0o600).unwrap();
+            folder = Folder::of(folder.top().open_dir_or_create(b"a-long-folder-name"));
+        }
+        assert_eq!(open(dir.path()).remove_dir_all(&path("top")).unwrap(), 601 + 600);
+        assert!(oracle(dir.path()).is_empty());
+    }
+}
+
+trait OpenOrCreate {
+    fn open_dir_or_create(&self, name: &[u8]) -> Directory;
+}
+
+impl OpenOrCreate for Directory {
+    fn open_dir_or_create(&self, name: &[u8]) -> Directory {
+        self.create_dir(name, 0o700).unwrap();
+        self.open_dir(name).unwrap()
+    }
+}
+
+/// A mount inside the target has its own staging folder: no rename leads into it from elsewhere.
+#[test]
+fn a_mount_inside_the_target_is_restored_to() {
+    for open in BACK_ENDS {
+        let dir = tempfile::tempdir().unwrap();
+        let mount = dir.path().join("d/mount");
+        fs::create_dir_all(&mount).unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&mount).status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            return; // needs leave to mount
+        }
+        fs::write(mount.join("f"), "old").unwrap();
+        fs::write(mount.join("extra"), "old").unwrap();
+        let mut tree = Tree::default();
+        tree.dir("d", 0o755).dir("d/mount", 0o750).file("d/mount/f", 0o600, (1, 1), b"new");
+        tree.dir("d/mount/n", 0o700).file("d/mount/n/g", 0o600, (1, 1), b"new").file(
+            "d/g",
+            0o600,
+            (1, 1),
+            b"x",
+        );
+        let restored = restore(open(dir.path()), &tree, true);
+        let found = oracle(dir.path());
+        assert!(Command::new("umount").arg(&mount).status().unwrap().success());
+        restored.unwrap();
+        // Inode numbers repeat between mounts, so names of inodes are not compared.
+        let lines = |map: BTreeMap<Vec<u8>, String>| -> Vec<_> {
+            map.into_iter().map(|(k, v)| (k, v.split(" as ").next().unwrap().to_owned())).collect()
+        };
+        assert_eq!(lines(found), lines(expectation(&tree)));
+    }
 }

@@ -1,6 +1,9 @@
 //! Restores to real folders: what comes back, what stays, and that nothing outside the target is ever touched.
 //! Every test that can runs on both back ends.
 
+#![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
+
 mod hostile;
 mod random;
 mod tree;
@@ -9,11 +12,13 @@ use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
 use pannier::model::progress::Progress;
-use pannier::model::{EntryKind, Xattr};
+use pannier::model::{Content, EntryKind, Xattr};
 use pannier::workspace::beneath::Folder;
-use pannier::workspace::restore::{Restore, RestoreError, RestoreOptions, RestoreScope, Restored};
+use pannier::workspace::restore::{Known, Restore, RestoreError, RestoreOptions, RestoreScope, Restored};
 
-use tree::{BACK_ENDS, NOTHING_KNOWN, Tree, expectation, oracle, path, prepare, restore, restore_with};
+use tree::{
+    BACK_ENDS, NOTHING_KNOWN, Tree, content, expectation, oracle, path, prepare, restore, restore_with,
+};
 
 fn everything() -> Tree {
     let mut tree = Tree::default();
@@ -81,7 +86,10 @@ fn set_id_and_attributes_come_back_when_asked_for() {
         assert_eq!(fs::symlink_metadata(dir.path().join("m7777")).unwrap().mode() & 0o7777, 0o7777);
         assert_eq!(fs::symlink_metadata(dir.path().join("d7")).unwrap().mode() & 0o7777, 0o7777);
         assert_eq!(open(dir.path()).xattrs(&path("a/x")).unwrap(), [xattr]);
-        assert_eq!(restore_with(open(dir.path()), &tree, options).unwrap().stats.written_files, 0);
+        // Only root looks into a folder of mode 0 again.
+        if rustix::process::geteuid().is_root() {
+            assert_eq!(restore_with(open(dir.path()), &tree, options).unwrap().stats.written_files, 0);
+        }
     }
 }
 
@@ -185,4 +193,36 @@ fn incomplete_files_and_foreign_bytes_are_errors_and_leave_nothing() {
     assert!(matches!(restore.write(id, u64::MAX, &[1; 4]), Err(RestoreError::NotWanted { .. })));
     assert!(matches!(restore.finish(), Err(RestoreError::Incomplete(_))));
     assert!(oracle(dir.path()).is_empty());
+}
+
+#[test]
+fn what_is_known_is_not_read_and_listed_contents_are_expanded() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut tree = Tree::default();
+    tree.file("known", 0o600, (1, 1), b"known").file("listed", 0o600, (1, 1), b"listed");
+    restore(Folder::open(dir.path()).unwrap(), &tree, false).unwrap();
+    // Only the cache says that this is still what it was.
+    fs::write(dir.path().join("known"), "KNOWN").unwrap();
+    let listed = tree.0[1].0.content().unwrap().clone();
+    let mut entries = tree.entries();
+    entries[1].kind = EntryKind::File(Content { listed: true, ..content(b"a list") });
+    if let EntryKind::File(content) = &mut entries[1].kind {
+        content.size = 6;
+    }
+    let kept = |expand: bool| {
+        let (progress, options) = (Progress::default(), RestoreOptions::default());
+        let known = Known {
+            content: &|stat| {
+                let known = fs::metadata(dir.path().join("known")).unwrap().ino() == stat.ino;
+                known.then(|| content(b"known"))
+            },
+            chunks: &|_| expand.then(|| listed.chunks.to_vec()),
+        };
+        let scope = RestoreScope::Whole;
+        let restore =
+            Restore::prepare(dir.path(), entries.clone(), scope, known, options, &progress).unwrap();
+        restore.wanted().map(|(_, path, _)| path.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(true), Vec::<String>::new());
+    assert_eq!(kept(false), ["listed"]);
 }

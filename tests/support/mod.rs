@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: a sandbox with its own store, cache and workspace, and a picture of a tree.
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
+#![allow(unreachable_pub, reason = "each test program is a crate of its own")]
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -41,7 +41,7 @@ pub struct UploadOptions {
 
 /// What was sent, once everything is durable in the store and ready to commit.
 #[derive(Debug)]
-pub struct Uploaded {
+pub(super) struct Uploaded {
     /// The session to commit.
     pub session: SessionId,
     /// The packs to name in the commit.
@@ -76,7 +76,7 @@ struct Counters {
 /// Runs `feed` with a [`Feed`] and sends what the store misses of the chunks that it is given.
 ///
 /// When `feed` or any thread behind it fails, the session is released and the first failure is returned.
-pub fn upload<R>(
+pub(super) fn upload<R>(
     remote: &dyn Remote,
     open: Open,
     options: UploadOptions,
@@ -142,7 +142,7 @@ fn uploaded(
 }
 
 /// Where chunks go in, in path order, from one thread.
-pub struct Feed<'a> {
+pub(super) struct Feed<'a> {
     windows: Sender<Window>,
     window: Window,
     seen: DigestSet,
@@ -152,22 +152,22 @@ pub struct Feed<'a> {
 
 impl Feed<'_> {
     /// Whether the store has every chunk of the parent named in [`Open`]. Opens the session if need be.
-    pub fn parent_accepted(&self) -> Result<bool, AgentError> {
+    pub(super) fn parent_accepted(&self) -> Result<bool, AgentError> {
         self.session.parent_accepted()
     }
 
     /// For each digest, in order: whether the store misses it.
-    pub fn missing(&self, digests: &[Digest]) -> Result<Vec<bool>, AgentError> {
+    pub(super) fn missing(&self, digests: &[Digest]) -> Result<Vec<bool>, AgentError> {
         self.session.ask(digests)
     }
 
     /// A chunk of a file. A chunk that was given before is passed over.
-    pub fn chunk(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), AgentError> {
+    pub(super) fn chunk(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), AgentError> {
         self.add(digest, bytes, false)
     }
 
     /// A page or the root. After the first of them no file's chunk may follow.
-    pub fn manifest_chunk(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), AgentError> {
+    pub(super) fn manifest_chunk(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), AgentError> {
         self.add(digest, bytes, true)
     }
 
@@ -222,7 +222,7 @@ impl Failure {
 
 /// Digests are uniform already: their first eight bytes serve as the hash.
 #[derive(Clone, Copy, Default)]
-pub struct DigestHasher(u64);
+pub(super) struct DigestHasher(u64);
 
 impl Hasher for DigestHasher {
     fn write(&mut self, bytes: &[u8]) {
@@ -240,4 +240,4 @@ impl Hasher for DigestHasher {
 }
 
 /// A set of digests.
-pub type DigestSet = HashSet<Digest, BuildHasherDefault<DigestHasher>>;
+pub(super) type DigestSet = HashSet<Digest, BuildHasherDefault<DigestHasher>>;

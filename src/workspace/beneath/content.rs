@@ -100,7 +100,8 @@ mod tests {
     fn dense_files_are_one_range_and_empty_ones_none() {
         let file = tempfile::tempfile().unwrap();
         assert_eq!(write_at(&file, 0, &[5; 10_000]).unwrap(), 10_000);
-        assert_eq!(data_ranges(&file, 10_000).unwrap(), [0..10_000]);
+        let ranges = data_ranges(&file, 10_000).unwrap();
+        assert!(ranges.len() == 1 && ranges[0] == (0..10_000));
         assert_eq!(data_ranges(&tempfile::tempfile().unwrap(), 0).unwrap(), []);
     }
 }

@@ -13,6 +13,9 @@ use super::xattrs;
 use crate::model::{Owner, Timestamp, Xattr};
 use crate::workspace::stat::{FileType, Stat};
 
+/// How many nested folders are open at once while a tree is removed.
+const MAX_DEPTH: usize = 64;
+
 /// A handle of a folder. Every `name` is one component: anything else is `EINVAL`.
 #[derive(Debug)]
 pub struct Directory {
@@ -233,33 +236,52 @@ pub(crate) fn ids(owner: Owner) -> (fs::Uid, fs::Gid) {
     (fs::Uid::from_raw(owner.uid), fs::Gid::from_raw(owner.gid))
 }
 
+/// A folder that is being emptied: its name, its handle, and the folders in it that are still there.
+type Emptying = (Box<[u8]>, Directory, Vec<Box<[u8]>>);
+
 fn remove_tree(parent: &Directory, name: &[u8]) -> io::Result<u64> {
     // An explicit stack: the depth of a tree is somebody else's choice.
-    let mut stack = vec![(name.to_vec(), open_to_empty(parent, name)?)];
     let mut removed = 0;
-    while let Some((_, folder)) = stack.last() {
-        let mut nested = None;
-        for entry in folder.list()? {
-            match fs::unlinkat(&folder.fd, &*entry.name, AtFlags::empty()) {
-                Ok(()) => removed += 1,
-                Err(Errno::NOENT) => {}
-                Err(Errno::ISDIR | Errno::PERM) => {
-                    nested = Some(entry.name.into_vec());
-                    break;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if let Some(nested) = nested {
-            let opened = open_to_empty(folder, &nested)?;
-            stack.push((nested, opened));
+    let mut stack: Vec<Emptying> = vec![empty(parent, name.into(), &mut removed)?];
+    let mut moved = 0;
+    loop {
+        let depth = stack.len();
+        let Some((_, folder, nested)) = stack.last_mut() else { break };
+        let Some(next) = nested.pop() else {
+            let Some((name, ..)) = stack.pop() else { break };
+            stack.last().map_or(parent, |(_, folder, _)| folder).remove_dir(&name)?;
+            removed += 1;
+            continue;
+        };
+        if depth < MAX_DEPTH {
+            let emptied = empty(folder, next, &mut removed)?;
+            stack.push(emptied);
             continue;
         }
-        let Some((name, _)) = stack.pop() else { break };
-        stack.last().map_or(parent, |(_, folder)| folder).remove_dir(&name)?;
-        removed += 1;
+        // Deeper ones move up to the first, so that no tree takes more handles than this.
+        let aside = format!(".pannier-deep-{moved}").into_bytes().into_boxed_slice();
+        moved += 1;
+        if let [(_, first, pending), .., (_, folder, _)] = &mut *stack {
+            folder.rename(&next, first, &aside)?;
+            pending.push(aside);
+        }
     }
     Ok(removed)
+}
+
+/// Removes all names of a folder but for the folders in it.
+fn empty(parent: &Directory, name: Box<[u8]>, removed: &mut u64) -> io::Result<Emptying> {
+    let folder = open_to_empty(parent, &name)?;
+    let mut nested = Vec::new();
+    for entry in folder.list()? {
+        match fs::unlinkat(&folder.fd, &*entry.name, AtFlags::empty()) {
+            Ok(()) => *removed += 1,
+            Err(Errno::NOENT) => {}
+            Err(Errno::ISDIR | Errno::PERM) => nested.push(entry.name),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((name, folder, nested))
 }
 
 /// Opens a folder whose names are about to go, and lets its owner write where the mode forbids it.

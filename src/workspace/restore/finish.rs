@@ -1,7 +1,7 @@
 //! The end of a restore: what was built appears in the target. Up to the first visible change everything that can
 //! fail for want of space or leave has been done in the staging folders.
 
-use std::io;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::Duration;
 
@@ -27,16 +27,14 @@ const MAX_CLOCK_WAIT: Duration = Duration::from_millis(100);
 pub struct Restored {
     /// Counts.
     pub stats: RestoreStats,
-    /// Every regular file as it is now.
+    /// Every regular file as it is now, but for those that nobody but root could look at again.
     pub files: RestoredFiles,
     /// By the clock that stamps inodes: later than the last change of every file.
     pub stamp: Timestamp,
 }
 
 /// The regular files of a restore with what they hold; an iterator, so that a million of them are not held twice.
-pub struct RestoredFiles(
-    std::iter::Zip<std::vec::IntoIter<Entry>, std::vec::IntoIter<std::sync::OnceLock<Stat>>>,
-);
+pub struct RestoredFiles(std::iter::Zip<std::vec::IntoIter<Entry>, std::vec::IntoIter<OnceLock<Stat>>>);
 
 impl Iterator for RestoredFiles {
     type Item = (Stat, Content);
@@ -48,6 +46,9 @@ impl Iterator for RestoredFiles {
         })
     }
 }
+
+/// An entry's index and what it is now, if it can be looked at.
+type FreshStat = (usize, Option<Stat>);
 
 pub(super) fn finish(restore: Restore<'_>) -> Result<Restored, RestoreError> {
     let missing = restore.wanted().find(|(file, ..)| restore.site.stats[file.0].get().is_none());
@@ -61,7 +62,7 @@ pub(super) fn finish(restore: Restore<'_>) -> Result<Restored, RestoreError> {
     }
     finish_existing_folders(&site)?;
     for (index, stat) in fresh {
-        site.stats[index] = stat.into();
+        site.stats[index] = stat.map_or_else(OnceLock::new, OnceLock::from);
     }
     let stats = RestoreStats { deleted, written_bytes: restore.written_bytes.load(Relaxed), ..count(&site) };
     let ctimes = site.stats.iter().filter_map(|stat| stat.get().map(|stat| stat.ctime));
@@ -71,7 +72,7 @@ pub(super) fn finish(restore: Restore<'_>) -> Result<Restored, RestoreError> {
 }
 
 /// All that happens on paths of entries; returns how many names were deleted, and the stats that changed.
-fn appear(restore: &Restore<'_>) -> Result<(u64, Vec<(usize, Stat)>), RestoreError> {
+fn appear(restore: &Restore<'_>) -> Result<(u64, Vec<FreshStat>), RestoreError> {
     let site = &restore.site;
     let indices = || (0..site.tree.entries.len()).into_par_iter();
     indices().filter(|&index| site.is_staged(index)).try_for_each(|index| create_small(restore, index))?;
@@ -87,13 +88,13 @@ fn appear(restore: &Restore<'_>) -> Result<(u64, Vec<(usize, Stat)>), RestoreErr
     (0..site.tree.folders.len()).into_par_iter().try_for_each(|folder| place_folder(site, folder))?;
     indices().try_for_each(|index| place_entry(site, index))?;
     site.placed.store(true, Release);
+    // What cannot be looked at any more (a folder that its owner may not search) is only not remembered.
     let fresh = indices().filter(|&index| has_stale_stat(site, index)).map(|index| {
-        let entry = site.entry(index);
-        let found = site.folder(site.tree.parents[index])?.stat(entry.path.file_name());
-        let found = found.and_then(|stat| stat.ok_or_else(|| io::ErrorKind::NotFound.into()));
-        Ok((index, found.map_err(at("stat", &entry.path))?))
+        let folder = site.folder(site.tree.parents[index]).ok();
+        let stat = folder.and_then(|folder| folder.stat(site.entry(index).path.file_name()).ok().flatten());
+        (index, stat)
     });
-    Ok((deleted, fresh.collect::<Result<_, RestoreError>>()?))
+    Ok((deleted, fresh.collect()))
 }
 
 /// Creates what needs no bytes: empty files, symlinks, fifos.

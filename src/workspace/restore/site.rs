@@ -14,7 +14,13 @@ use crate::workspace::beneath::{Directory, Folder};
 use crate::workspace::stat::Stat;
 
 /// Open folder handles kept for the next entry of the same folder: the only ones that outlive a call.
+///
+/// Measured on ext4, Linux 6.18, unoptimised build, six folders deep: a stat through a kept handle 2.3 µs, with an
+/// `openat2` of the folder each time 6.5 µs, with the portable walk 24 µs.
 const HANDLES: usize = 64;
+
+/// A folder's index and its handle.
+type OpenFolder = (u32, Arc<Directory>);
 
 /// The target, the entries and where each belongs.
 pub(super) struct Site {
@@ -31,7 +37,7 @@ pub(super) struct Site {
     pub(super) areas: Vec<Area>,
     /// Set once the staged subtrees stand in the target: their folders are then found there.
     pub(super) placed: AtomicBool,
-    handles: Vec<Mutex<Option<(u32, Arc<Directory>)>>>,
+    handles: Vec<Mutex<Option<OpenFolder>>>,
 }
 
 /// The folders of the target that lie on one mount, between which a rename works.

@@ -35,7 +35,7 @@ impl Staging {
         for _ in 0..MAX_TRIES {
             let name = random_name()?;
             home.create_dir(&name, 0o700).map_err(at("create"))?;
-            if let Some(staging) = Self::claim(home, name)? {
+            if let Some(staging) = Self::claim(home, &name)? {
                 return Ok(staging);
             }
         }
@@ -43,20 +43,19 @@ impl Staging {
     }
 
     /// Locks the folder `name`; `None` if another restore swept it away first.
-    fn claim(home: &Arc<Directory>, name: Vec<u8>) -> Result<Option<Self>, RestoreError> {
-        let opened = home.open_dir(&name).and_then(|folder| Ok((folder.readable()?, folder)));
+    fn claim(home: &Arc<Directory>, name: &[u8]) -> Result<Option<Self>, RestoreError> {
+        let opened = home.open_dir(name).and_then(|folder| Ok((folder.readable()?, folder)));
         let (lock, folder) = match opened {
             Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(at("open")(error)),
         };
-        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => return Ok(None),
-            // Where folders cannot be locked nobody takes this one for a leftover either.
-            Err(_) | Ok(()) => {}
+        // Any other error: where folders cannot be locked nobody takes this one for a leftover either.
+        if let Err(Errno::WOULDBLOCK) = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            return Ok(None);
         }
         let inode = folder.stat_self().map_err(at("open"))?.ino;
-        if home.stat(&name).map_err(at("open"))?.is_none_or(|stat| stat.ino != inode) {
+        if home.stat(name).map_err(at("open"))?.is_none_or(|stat| stat.ino != inode) {
             return Ok(None);
         }
         // Built first, so that an error below removes the folder.
@@ -65,12 +64,12 @@ impl Staging {
             folder,
             mask: 0o777,
             home: Arc::clone(home),
-            name: Some(name.clone()),
+            name: Some(name.to_vec()),
             extras: AtomicU64::new(0),
             _lock: lock,
         };
         // A set-group-id bit inherited from `home` would spread to every folder built here.
-        home.set_mode(&name, 0o700).map_err(at("prepare"))?;
+        home.set_mode(name, 0o700).map_err(at("prepare"))?;
         staging.mask = staging.probe_mask().map_err(at("prepare"))?;
         Ok(Some(staging))
     }

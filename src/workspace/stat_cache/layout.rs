@@ -26,8 +26,18 @@ const LISTED: u32 = 1 << 31;
 
 /// Where the cache of `workspace` lies: its canonical path's BLAKE3 in `cache_dir`.
 pub fn cache_file(cache_dir: &Path, workspace: &Path) -> PathBuf {
-    let canonical = fs_err::canonicalize(workspace).unwrap_or_else(|_| workspace.to_owned());
-    cache_dir.join(format!("{}.stat", Digest::of(canonical.as_os_str().as_bytes())))
+    cache_dir.join(format!("{}.stat", Digest::of(canonical(workspace).as_os_str().as_bytes())))
+}
+
+/// The path without symlinks; what does not exist yet keeps its name beneath what does, and so its cache once it is made.
+fn canonical(workspace: &Path) -> PathBuf {
+    let absolute = std::path::absolute(workspace).unwrap_or_else(|_| workspace.to_owned());
+    let resolved = absolute.ancestors().find_map(|existing| {
+        let rest = absolute.strip_prefix(existing).ok()?;
+        let base = fs_err::canonicalize(existing).ok()?;
+        Some(if rest.as_os_str().is_empty() { base } else { base.join(rest) })
+    });
+    resolved.unwrap_or(absolute)
 }
 
 /// What a hit needs to agree on.

@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::model::entry_path::Printable;
 use crate::model::progress::Progress;
-use crate::workspace::select::Selection;
+use crate::workspace::select::{IgnoreLevel, Selection};
 
 use super::assemble::{Listing, assemble};
 use super::calls::Calls;
@@ -116,7 +116,7 @@ impl Walker<'_> {
     fn spawn<'scope>(&'scope self, scope: &rayon::Scope<'scope>, folder: Folder) {
         scope.spawn(move |scope| match self.list(&folder) {
             Err(listing) => self.finish(folder.listing, listing),
-            Ok((names, ignore)) => self.look(scope, folder, names, ignore),
+            Ok((names, ignore)) => self.look(scope, folder, names, ignore.as_ref()),
         });
     }
 
@@ -126,7 +126,7 @@ impl Walker<'_> {
         scope: &rayon::Scope<'scope>,
         folder: Folder,
         names: Names,
-        ignore: Option<Arc<crate::workspace::select::IgnoreLevel>>,
+        ignore: Option<&Arc<IgnoreLevel>>,
     ) {
         let Folder { listing, path, .. } = folder;
         let (path, names): (Arc<[u8]>, _) = (path.into(), Arc::new(names));
@@ -135,7 +135,7 @@ impl Walker<'_> {
             path: Arc::clone(&path),
             names: Arc::clone(&names),
             range,
-            ignore: ignore.clone(),
+            ignore: ignore.cloned(),
         };
         if names.len() <= PART_NAMES {
             return self.run(scope, &part(listing, 0..names.len()));
