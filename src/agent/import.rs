@@ -6,7 +6,7 @@ use crate::chunk::Chunker;
 use crate::model::progress::Progress;
 use crate::model::{Content, Entry, EntryKind};
 use crate::protocol::{BuildId, Commit, Committed, Open, StashName};
-use crate::tar::{self, TarEntry, TarKind};
+use crate::tar::{self, Piece, TarEntry, TarKind};
 use crate::transfer::Remote;
 
 use super::error::{AgentError, Problem};
@@ -14,7 +14,7 @@ use super::manifest::feed_manifest;
 use super::members::Members;
 use super::upload::{Feed, UploadOptions, UploadStats, upload};
 
-/// Content is read from the tar in pieces of this size.
+/// Content is read from the tar in pieces of at most this size; a hole is one piece.
 const PIECE_BYTES: usize = 256 << 10;
 
 /// Where an imported tar goes.
@@ -121,13 +121,19 @@ fn read_content(
         }
     };
     loop {
-        let read = tar.read_content(piece)?;
-        if read == 0 {
-            break;
-        }
-        chunker.push(&piece[..read], &mut sink);
-        progress.found_bytes.add(read as u64);
-        progress.done_bytes.add(read as u64);
+        let bytes = match tar.read_piece(piece)? {
+            Piece::Bytes(read) => {
+                chunker.push(&piece[..read], &mut sink);
+                read as u64
+            }
+            Piece::Zeros(zeros) => {
+                chunker.push_zeros(zeros, &mut sink);
+                zeros
+            }
+            Piece::End => break,
+        };
+        progress.found_bytes.add(bytes);
+        progress.done_bytes.add(bytes);
     }
     let content = chunker.finish(&mut sink);
     fed.map(|()| content)

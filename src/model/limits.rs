@@ -3,6 +3,10 @@
 /// Longest path of an entry, and longest symlink target: Linux's `PATH_MAX` without its NUL.
 pub const MAX_PATH_BYTES: usize = 4095;
 
+/// Largest file that a tar may hold: 16 TiB, the most that ext4 can hold with its blocks of 4 KiB (Linux,
+/// `Documentation/filesystems/ext4`, "Blocks"). A sparse tar of a kilobyte may claim a hole of any size.
+pub const MAX_FILE_BYTES: u64 = 16 << 40;
+
 /// A file of at most this many bytes is one chunk.
 pub const WHOLE_FILE_CHUNK_BYTES: u64 = 64 << 10;
 /// Smallest chunk that the chunker cuts, but for a file's last.

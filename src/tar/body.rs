@@ -1,10 +1,21 @@
-//! The content of the entry being read: data runs from the input, zeros between them. Not how a map is written.
+//! The content of the entry being read: data runs from the input, holes between them. Not how a map is written.
 
 use std::io::Read;
 
 use crate::model::EntryPath;
 use crate::tar::TarError;
 use crate::tar::blocks::{Blocks, padding};
+
+/// The next part of an entry's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// So many bytes, now at the start of the buffer; at least one, unless the buffer has no room.
+    Bytes(usize),
+    /// So many zeros, at least one; the buffer is as it was. However large a hole is, it is one piece.
+    Zeros(u64),
+    /// There is no more.
+    End,
+}
 
 /// A run of a sparse file's bytes that stands in the tar; everything between runs is zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +50,8 @@ impl Body {
         Self::new(path, 0, Vec::new(), stored)
     }
 
-    /// The next bytes; 0 at the end.
-    pub(super) fn read<R: Read>(&mut self, input: &mut Blocks<R>, buf: &mut [u8]) -> Result<usize, TarError> {
+    /// The next piece; its bytes, if it has any, go to `buf`.
+    pub(super) fn read<R: Read>(&mut self, input: &mut Blocks<R>, buf: &mut [u8]) -> Result<Piece, TarError> {
         while self.segment.len == 0 {
             match self.segments.next() {
                 Some(next) => self.segment = next,
@@ -49,24 +60,23 @@ impl Body {
         }
         let hole_end = if self.segment.len == 0 { self.size } else { self.segment.offset };
         if self.position < hole_end {
-            let run = usize::try_from(hole_end - self.position).unwrap_or(usize::MAX).min(buf.len());
-            buf[..run].fill(0);
-            self.position += run as u64;
-            return Ok(run);
+            let zeros = hole_end - self.position;
+            self.position = hole_end;
+            return Ok(Piece::Zeros(zeros));
+        }
+        if self.segment.len == 0 {
+            return Ok(Piece::End);
         }
         let wanted = usize::try_from(self.segment.len).unwrap_or(usize::MAX).min(buf.len());
-        if wanted == 0 {
-            return Ok(0);
-        }
         let read = input.read(&mut buf[..wanted])?;
-        if read == 0 {
+        if read == 0 && wanted > 0 {
             return Err(self.truncated(self.stored.saturating_add(self.padding)));
         }
         self.position += read as u64;
         self.segment.offset += read as u64;
         self.segment.len -= read as u64;
         self.stored = self.stored.saturating_sub(read as u64);
-        Ok(read)
+        Ok(Piece::Bytes(read))
     }
 
     /// Leaves the input behind the padding.

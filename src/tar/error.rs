@@ -4,6 +4,7 @@ use std::io;
 
 use crate::model::EntryPath;
 use crate::model::entry_path::{EntryPathError, Printable};
+use crate::model::limits::MAX_FILE_BYTES;
 
 /// Why a tar could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +113,14 @@ pub enum TarError {
         path: EntryPath,
         /// What is wrong.
         reason: &'static str,
+    },
+    /// A size that no file has: damage, or a sparse map that means harm.
+    #[error("`{path}` claims to be {size} bytes long, more than the {} TiB that a file may have", MAX_FILE_BYTES >> 40)]
+    FileSize {
+        /// The file.
+        path: EntryPath,
+        /// Bytes, holes included.
+        size: u64,
     },
     /// The writer was given other content than the entry announced.
     #[error("`{path}` was announced with {announced_bytes} bytes and given {given_bytes}")]

@@ -21,6 +21,7 @@ mod sparse;
 mod writer;
 mod xattr_name;
 
+pub use body::Piece;
 pub use error::TarError;
 pub use magic::is_zstd;
 pub use reader::{Reader, TarEntry, TarKind};

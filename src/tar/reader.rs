@@ -2,9 +2,10 @@
 
 use std::io::Read;
 
+use crate::model::limits::MAX_FILE_BYTES;
 use crate::model::{EntryPath, Owner, Timestamp, Xattr};
 use crate::tar::blocks::Blocks;
-use crate::tar::body::{Body, Segment};
+use crate::tar::body::{Body, Piece, Segment};
 use crate::tar::header::Header;
 use crate::tar::metadata::{Metadata, Pending};
 use crate::tar::records::Records;
@@ -40,7 +41,7 @@ pub enum TarKind {
     Directory,
     /// A regular file; its content is next.
     File {
-        /// Bytes, holes included.
+        /// Bytes, holes included; at most [`MAX_FILE_BYTES`].
         size: u64,
     },
     /// A symbolic link.
@@ -61,7 +62,7 @@ pub enum TarKind {
 
 /// Reads a tar. After an error it is of no more use. Wrap a file in a `BufReader`.
 ///
-/// Bounds memory, not time: a sparse file of a few bytes may expand to 2^63 bytes of zeros.
+/// Memory is bounded, and time by the input's length: a hole is one piece, whatever its size.
 pub struct Reader<R> {
     input: Blocks<R>,
     global: Records,
@@ -108,11 +109,11 @@ impl<R: Read> Reader<R> {
         Ok(None)
     }
 
-    /// The next bytes of the current entry's content, holes as zeros; 0 at its end.
-    pub fn read_content(&mut self, buf: &mut [u8]) -> Result<usize, TarError> {
+    /// The next piece of the current entry's content, of which `buf` takes what bytes it has.
+    pub fn read_piece(&mut self, buf: &mut [u8]) -> Result<Piece, TarError> {
         match &mut self.body {
             Some(body) => body.read(&mut self.input, buf),
-            None => Ok(0),
+            None => Ok(Piece::End),
         }
     }
 
@@ -233,10 +234,14 @@ impl<R: Read> Reader<R> {
             b'S' => Some(Map::old_gnu(header, &mut self.input)?),
             _ => Map::pax(header, &pending.records, stored, &mut self.input)?,
         };
+        let size = map.as_ref().map_or(stored, |map| map.size);
+        if size > MAX_FILE_BYTES {
+            return Err(TarError::FileSize { path: path.clone(), size });
+        }
         let Some(map) = map else {
             let whole = vec![Segment { offset: 0, len: stored }];
             self.body = Some(Body::new(path.clone(), stored, whole, stored));
-            return Ok(stored);
+            return Ok(size);
         };
         // Segments ascend within the file's size, so that their sum cannot overflow.
         let data: u64 = map.segments.iter().map(|segment| segment.len).sum();
@@ -244,7 +249,7 @@ impl<R: Read> Reader<R> {
             let reason = "a sparse map that does not fit its size in the tar";
             return Err(TarError::Entry { path: path.clone(), reason });
         }
-        self.body = Some(Body::new(path.clone(), map.size, map.segments, data));
-        Ok(map.size)
+        self.body = Some(Body::new(path.clone(), size, map.segments, data));
+        Ok(size)
     }
 }

@@ -4,8 +4,9 @@ use std::io::Read;
 
 use proptest::prelude::*;
 
+use crate::model::limits::MAX_FILE_BYTES;
 use crate::model::{Content, Entry, EntryKind, EntryPath, Owner, Timestamp, Xattr};
-use crate::tar::{BLOCK_BYTES, Reader, TarEntry, TarError, TarKind, Writer};
+use crate::tar::{BLOCK_BYTES, Piece, Reader, TarEntry, TarError, TarKind, Writer};
 
 type Sample = (Entry, Vec<u8>);
 
@@ -42,9 +43,13 @@ fn read(bytes: impl Read) -> (Vec<(TarEntry, Vec<u8>)>, Option<TarError>) {
         };
         let mut content = Vec::new();
         loop {
-            match reader.read_content(&mut buf) {
-                Ok(0) => break,
-                Ok(read) => content.extend_from_slice(&buf[..read]),
+            match reader.read_piece(&mut buf) {
+                Ok(Piece::Bytes(read)) => content.extend_from_slice(&buf[..read]),
+                Ok(Piece::Zeros(zeros)) if zeros <= 1 << 20 => {
+                    content.resize(content.len() + zeros as usize, 0)
+                }
+                // What damage claims is not spread out.
+                Ok(Piece::End | Piece::Zeros(_)) => break,
                 Err(error) => return (found, Some(error)),
             }
             if content.len() > 1 << 20 {
@@ -218,6 +223,59 @@ fn long_records_and_bad_sparse_maps_are_refused() {
         bytes.extend_from_slice(&raw_header(b'0', 1));
         bytes.extend_from_slice(&[1; 512]);
         assert!(read(&bytes[..]).1.is_some(), "{record}");
+    }
+}
+
+/// One sparse file of `size` bytes: one byte of data at its start, and all else a hole.
+fn sparse_claim(size: u64) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (key, value) in [("GNU.sparse.map", "0,1"), ("GNU.sparse.size", &size.to_string())] {
+        crate::tar::records::push(&mut body, key.as_bytes(), value.as_bytes());
+    }
+    let mut bytes = raw_header(b'x', body.len() as u64);
+    body.resize(512, 0);
+    bytes.extend_from_slice(&body);
+    bytes.extend_from_slice(&raw_header(b'0', 1));
+    bytes.extend_from_slice(&[[7].as_slice(), &[0; 511]].concat());
+    bytes
+}
+
+#[test]
+fn a_hole_of_terabytes_is_one_piece() {
+    let size = 8 << 40;
+    let bytes = sparse_claim(size);
+    let mut reader = Reader::new(&bytes[..]);
+    assert_eq!(reader.next_entry().unwrap().unwrap().kind, TarKind::File { size });
+    let mut buf = [0; 100];
+    let pieces: Vec<Piece> = (0..3).map(|_| reader.read_piece(&mut buf).unwrap()).collect();
+    assert_eq!(pieces, [Piece::Bytes(1), Piece::Zeros(size - 1), Piece::End]);
+    assert_eq!(buf[0], 7);
+    assert!(reader.next_entry().unwrap().is_none());
+}
+
+#[test]
+fn sizes_that_no_file_has_are_errors_that_name_the_entry() {
+    assert!(Reader::new(&sparse_claim(MAX_FILE_BYTES)[..]).next_entry().is_ok());
+    let mut old_gnu = raw_header(b'S', 0);
+    old_gnu[257..265].copy_from_slice(b"ustar  \0");
+    crate::tar::number::put(&mut old_gnu[483..495], i64::MAX);
+    let too_large = [
+        sparse_claim(MAX_FILE_BYTES + 1),
+        sparse_claim(8 << 60),
+        sparse_claim(u64::MAX),
+        summed(old_gnu),
+        raw_header(b'0', MAX_FILE_BYTES + 1),
+    ];
+    for bytes in too_large {
+        let error = Reader::new(&bytes[..]).next_entry().unwrap_err();
+        assert!(matches!(error, TarError::FileSize { .. }), "{error:?}");
+        assert!(error.to_string().contains("`name`") && error.to_string().contains("16 TiB"), "{error}");
+    }
+    for (size, fits) in [(MAX_FILE_BYTES, true), (MAX_FILE_BYTES + 1, false), (u64::MAX, false)] {
+        let mut big = file(b"big", b"").0;
+        big.kind = EntryKind::File(Content { size, ..Content::default() });
+        let error = Writer::new(Vec::new()).entry(&big).err();
+        assert_eq!(error.is_none(), fits, "{size}: {error:?}");
     }
 }
 

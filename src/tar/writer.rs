@@ -4,6 +4,7 @@
 use std::io::Write;
 
 use crate::model::entry_path::Printable;
+use crate::model::limits::MAX_FILE_BYTES;
 use crate::model::{Entry, EntryKind, EntryPath, Timestamp};
 use crate::tar::{BLOCK_BYTES, TarError, decimal, number, records, xattr_name};
 
@@ -41,7 +42,8 @@ impl<W: Write> Writer<W> {
         Self { out, file: None }
     }
 
-    /// Writes the headers of `entry`. For a file, [`Self::content`] must then be given exactly `size` bytes.
+    /// Writes the headers of `entry`. For a file, of at most [`MAX_FILE_BYTES`], [`Self::content`] must then be given
+    /// exactly `size` bytes.
     pub fn entry(&mut self, entry: &Entry) -> Result<(), TarError> {
         self.close_file()?;
         let (typeflag, link): (u8, &[u8]) = match &entry.kind {
@@ -56,6 +58,9 @@ impl<W: Write> Writer<W> {
             path.push(b'/');
         }
         let size = entry.content().map_or(0, |content| content.size);
+        if size > MAX_FILE_BYTES {
+            return Err(TarError::FileSize { path: entry.path.clone(), size });
+        }
         let extended = extended_records(entry, &path, link, size)?;
         if !extended.is_empty() {
             self.extended_header(&entry.path, &extended)?;
