@@ -1,5 +1,6 @@
 //! `kill -9` at moments spread over a run of stash, unstash and gc; and all of them at once on one store.
 //! What was stashed before stays, what is visible is whole, and the same command again succeeds.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 #![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 
 mod support;

@@ -1,5 +1,6 @@
 //! The damage matrix: every kind of damage × every file that pannier keeps × every command that reads it.
 //! Never a panic, never wrong bytes, always a name and a next step; and stashing again makes whole.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 #![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 
 mod support;
@@ -171,7 +172,12 @@ impl Scene {
             assert_eq!(run.code(), 0, "{cell}: `{name}` after healing: {}", run.stderr());
             self.work_equals(folder);
         }
-        let verify = self.run(&["verify"]);
+        let mut verify = self.run(&["verify"]);
+        if verify.code() == 3 {
+            // A pack's magic is in no range that a reader fetches: verify is the first to see that it is damaged.
+            assert_eq!(self.run(&["stash", "ws", "-C", "work"]).code(), 0, "{cell}");
+            verify = self.run(&["verify"]);
+        }
         assert_eq!(verify.code(), 0, "{cell}: verify after healing: {}", verify.stderr());
     }
 

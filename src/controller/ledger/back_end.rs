@@ -5,14 +5,16 @@ use crate::protocol::{BuildId, Committed, SessionId, StashInfo, StashName};
 
 use super::error::LedgerError;
 use super::rows::{
-    Access, CommitRows, Creation, MendedStash, NewReader, NewSession, OpenedSession, PackId, PackRow,
-    PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
+    Access, CommitRows, MendedStash, NewReader, NewSession, OpenedSession, PackId, PackRow, PackState,
+    RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
 };
 
 /// What every back end does alike; held by one conformance suite.
 pub trait Ledger: Send + Sync {
     /// A random name given when the ledger was made.
     fn identity(&self) -> Result<String, LedgerError>;
+    /// Reads the whole database and says whether it is sound; [`LedgerError::Corrupt`] if it is not.
+    fn check(&self) -> Result<(), LedgerError>;
     /// The scope of that tenant and name; made if it is new.
     fn scope(&self, tenant: &str, name: &str) -> Result<ScopeId, LedgerError>;
 
