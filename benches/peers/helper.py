@@ -117,7 +117,7 @@ def table(log, title):
             a, b = statistics.median(values(mine)), statistics.median(values(peer))
             print(f"| {label}, wall | {a:.2f} s | {name}: {b:.2f} s | {found:.2f} |")
     for label, mine, name, peer in [("first stash, stored", "stored", "tar, zstd -3", "packed"),
-                                    ("1 % changed, uploaded", "uploaded", "changed chunks, plaintext", "new")]:
+                                    ("1 % changed, uploaded", "uploaded", "changed chunks, compressed", "new")]:
         if (found := ratio(mine, peer, "bytes")) is not None:
             a, b = (statistics.median(values(step, "bytes")) / 1e6 for step in (mine, peer))
             print(f"| {label} | {a:.1f} MB | {name}: {b:.1f} MB | {found:.2f} |")
@@ -137,7 +137,7 @@ def main(verb, *arguments):
         with open(arguments[1]) as said:
             summary = json.load(said)
         record(arguments[0], "uploaded", bytes=summary["uploaded_bytes"])
-        record(arguments[0], "new", bytes=summary["new_bytes"])
+        record(arguments[0], "new", bytes=summary["new_stored_bytes"])
     elif verb == "change":
         change(arguments[0], int(arguments[1]))
     else:

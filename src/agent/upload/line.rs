@@ -49,6 +49,8 @@ pub struct UploadStats {
     pub new_bytes: u64,
     /// Plaintext bytes among them that belong to the manifest.
     pub new_manifest_bytes: u64,
+    /// Bytes of the frames that hold the files' new chunks, after compression.
+    pub new_stored_bytes: u64,
     /// Bytes of the packs that were sent.
     pub uploaded_bytes: u64,
     /// Packs that were sent.
@@ -60,6 +62,7 @@ pub(super) struct Counters {
     pub(super) new_chunks: Counter,
     pub(super) new_bytes: Counter,
     pub(super) new_manifest_bytes: Counter,
+    pub(super) new_stored_bytes: Counter,
     pub(super) uploaded_bytes: Counter,
 }
 
@@ -86,7 +89,7 @@ pub(in crate::agent) fn upload<R>(
             let result = ask_and_frame(&windows, session, &compressors, counters, progress);
             failure.keep(result, (windows, compressors));
         });
-        scope.spawn(move || failure.keep(pack_frames(&frames, &packs_in), (frames, packs_in)));
+        scope.spawn(move || failure.keep(pack_frames(&frames, &packs_in, counters), (frames, packs_in)));
         for _ in 0..SENDERS {
             let finished: Receiver<_> = finished_packs.clone();
             scope.spawn(move || {
@@ -119,6 +122,7 @@ fn uploaded(
         new_chunks: counters.new_chunks.sum(),
         new_bytes: counters.new_bytes.sum(),
         new_manifest_bytes: counters.new_manifest_bytes.sum(),
+        new_stored_bytes: counters.new_stored_bytes.sum(),
         uploaded_bytes: counters.uploaded_bytes.sum(),
         packs: packs.len() as u64,
     };

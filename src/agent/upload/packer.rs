@@ -78,6 +78,7 @@ impl Compressors {
 pub(super) fn pack_frames(
     frames: &Receiver<PendingFrame>,
     packs: &Sender<FinishedPack>,
+    counters: &Counters,
 ) -> Result<(), AgentError> {
     let mut builder = Builder::default();
     let mut in_manifest = false;
@@ -87,6 +88,9 @@ pub(super) fn pack_frames(
         in_manifest = frame.manifest;
         if builder.is_full() || (turns_to_manifest && builder.len() >= SMALL_STASH_BYTES) {
             send(std::mem::take(&mut builder), packs)?;
+        }
+        if !frame.manifest {
+            counters.new_stored_bytes.add(stored.len() as u64);
         }
         builder.push_frame(codec, stored, &chunks);
     }
