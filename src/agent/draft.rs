@@ -86,6 +86,11 @@ impl Draft {
         restated.into_iter().for_each(|(index, stat)| self.found[index].stat = stat);
     }
 
+    /// Bytes of files whose content another name of theirs brings.
+    pub(super) fn linked_bytes(&self) -> u64 {
+        self.links.keys().map(|&index| self.found[index].stat.content_bytes()).sum()
+    }
+
     /// How many entries came from the cache unopened, and the bytes of those files.
     pub(super) fn unopened(&self) -> (u64, u64) {
         self.cached()

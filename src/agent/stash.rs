@@ -135,7 +135,7 @@ fn parent_of(cache: &StatCache, remote: &dyn Remote) -> Option<Digest> {
 fn note_unopened(progress: &Progress, draft: &Draft, unopened: (u64, u64)) {
     let to_read = draft.unread().len() as u64;
     progress.done_entries.add((draft.found.len() as u64).saturating_sub(to_read));
-    progress.done_bytes.add(unopened.1);
+    progress.done_bytes.add(unopened.1 + draft.linked_bytes());
 }
 
 fn read_into(
