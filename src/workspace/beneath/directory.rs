@@ -62,7 +62,7 @@ impl Directory {
     }
 
     /// Opens whatever `name` is for reading, but no symlink, and without waiting for a fifo's writer. It is for the
-    /// caller to see by [`stat_of`] that it is the file that was meant, which saves the `fstat` of
+    /// caller to see by `stat_of` that it is the file that was meant, which saves the `fstat` of
     /// [`Directory::open_file`].
     pub fn open_unchecked(&self, name: &[u8]) -> io::Result<File> {
         self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)
