@@ -2,7 +2,7 @@
 //! and a sweep, after each of which every committed stash must still be whole.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use pannier::controller::ledger::SqliteLedger;
 use pannier::controller::store::DiskStore;
@@ -14,12 +14,21 @@ use pannier::model::signed_url::file_path;
 use pannier::model::{ChunkRef, Content, Digest, Entry, EntryKind, EntryPath, Timestamp};
 use pannier::protocol::{BuildId, Commit, Open, PackIntent, SessionId, StashName};
 
+/// The time, and whether the process `killed` is gone.
 #[derive(Default)]
-struct TestClock(AtomicI64);
+struct TestClock(AtomicI64, AtomicBool);
 
 impl Clock for TestClock {
     fn now(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    fn process(&self) -> Option<String> {
+        Some("killed".into())
+    }
+
+    fn is_gone(&self, process: &str) -> bool {
+        process == "killed" && self.1.load(Ordering::Relaxed)
     }
 }
 
@@ -183,6 +192,130 @@ fn a_lost_ledger_is_said_and_its_index_rebuilt() {
         let options = VerifyOptions { rebuild_index: true };
         assert_eq!(controller.verify(&options, &Progress::default()).unwrap().rebuilt_packs, 1);
     }
+}
+
+fn controller_at(folder: &std::path::Path, clock: &Arc<TestClock>) -> Controller {
+    let ledger = SqliteLedger::in_memory().unwrap();
+    Controller::with_parts(Box::new(ledger), Box::new(DiskStore::open(folder)), clock.clone())
+}
+
+/// Proves that a rebuild names what it finds, that no sweep before it deletes a pack, and none after it does either.
+#[test]
+fn a_lost_ledger_loses_no_whole_stash() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = ["abc", "bcd"].map(|letters| {
+        let writer = Writer::new("x", letters);
+        let id = writer.root;
+        writer.run(&Controller::open(folder.path()).unwrap()).unwrap();
+        id
+    });
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs_err::remove_file(folder.path().join(format!("ledger.sqlite{suffix}")));
+    }
+    let controller = Controller::open_to_rebuild(folder.path()).unwrap();
+    for dry_run in [true, false] {
+        let error = controller.gc(&GcOptions { dry_run }).unwrap_err();
+        assert!(matches!(error, ControllerError::NeedsRebuild), "{error}");
+    }
+    drop(controller);
+    let controller = Controller::open(folder.path()).unwrap();
+    assert!(controller.gc(&GcOptions::default()).is_err(), "the flag stays with the ledger");
+    let options = VerifyOptions { rebuild_index: true };
+    let report = controller.verify(&options, &Progress::default()).unwrap();
+    assert_eq!((report.recovered_stashes.len(), report.lost_stashes.len()), (2, 0));
+    assert_eq!(controller.gc(&GcOptions::default()).unwrap().deleted_packs, 0);
+    whole(&controller);
+    let recovered = BuildId { project: "local".into(), build: "recovered".into() };
+    for id in ids {
+        let resolved = controller.resolve(&recovered, &name(&format!("recovered-{}", id.short()))).unwrap();
+        assert_eq!((resolved.stash.id, resolved.stash.totals.files), (id, 3));
+    }
+    let again = controller.verify(&options, &Progress::default()).unwrap();
+    assert!(again.recovered_stashes.is_empty(), "a ledger that was not lost gets no stash from a rebuild");
+}
+
+/// Proves that a root with a broken pack is reported as lost, and that the others come back all the same.
+#[test]
+fn a_rebuild_says_what_is_not_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let controller = Controller::open(folder.path()).unwrap();
+    Writer::new("x", "abc").run(&controller).unwrap();
+    Writer::new("y", "abcd").run(&controller).unwrap();
+    let first = controller.resolve(&build(), &name("x")).unwrap().packs[0].get.clone();
+    drop(controller);
+    fs_err::remove_file(file_path(&first).unwrap()).unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs_err::remove_file(folder.path().join(format!("ledger.sqlite{suffix}")));
+    }
+    let controller = Controller::open_to_rebuild(folder.path()).unwrap();
+    let options = VerifyOptions { rebuild_index: true };
+    let report = controller.verify(&options, &Progress::default()).unwrap();
+    assert_eq!((report.recovered_stashes.len(), report.lost_stashes.len()), (0, 1), "{report:?}");
+}
+
+/// Proves that the answer is kept with the session: it says `replaced` again, even when the stash is gone by then.
+#[test]
+fn a_repeated_commit_gets_the_same_answer_for_a_day() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::default()));
+    let controller = controller_at(folder.path(), &clock);
+    Writer::new("x", "abc").run(&controller).unwrap();
+    let mut writer = Writer::new("x", "bcd");
+    (0..3).for_each(|_| writer.step(&controller).unwrap());
+    let twice = [writer.packs.clone(), writer.packs.clone()].concat();
+    let commit = Commit { session: writer.session, root: writer.root, packs: twice };
+    let answer = controller.commit(&commit).unwrap();
+    assert!(answer.replaced);
+    assert_eq!(controller.commit(&commit).unwrap(), answer);
+    assert!(controller.remove(&build(), &name("x")).unwrap());
+    controller.gc(&GcOptions::default()).unwrap();
+    assert_eq!(controller.commit(&commit).unwrap(), answer);
+    assert!(controller.commit(&Commit { root: Digest::of(b"other"), ..commit.clone() }).is_err());
+    clock.0.fetch_add(24 * 60 * 60, Ordering::Relaxed);
+    controller.gc(&GcOptions::default()).unwrap();
+    assert_eq!(controller.commit(&commit).unwrap_err().kind(), ErrorKind::SessionEnded);
+}
+
+/// Proves that a killed writer's pack and a killed reader's hold go with the next sweep, and not while both live.
+#[test]
+fn what_a_killed_process_held_goes_with_the_next_sweep() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::default()));
+    let controller = controller_at(folder.path(), &clock);
+    Writer::new("x", "abc").run(&controller).unwrap();
+    controller.resolve(&build(), &name("x")).unwrap();
+    let mut writer = Writer::new("y", "efg");
+    (0..3).for_each(|_| writer.step(&controller).unwrap());
+    controller.remove(&build(), &name("x")).unwrap();
+    assert_eq!(controller.gc(&GcOptions::default()).unwrap().deleted_packs, 0, "both live");
+    clock.1.store(true, Ordering::Relaxed);
+    let report = controller.gc(&GcOptions::default()).unwrap();
+    assert_eq!((report.reaped_sessions, report.deleted_packs), (2, 2));
+}
+
+/// Proves that an older stash is a parent again once its chunks were sent anew, and that the broken pack can go.
+#[test]
+fn a_healed_stash_needs_its_broken_pack_no_more() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::default()));
+    let controller = controller_at(folder.path(), &clock);
+    Writer::new("x", "abc").run(&controller).unwrap();
+    let resolved = controller.resolve(&build(), &name("x")).unwrap();
+    let path = file_path(&resolved.packs[0].get).unwrap();
+    let mut bytes = fs_err::read(&path).unwrap();
+    bytes[20] ^= 1;
+    fs_err::write(&path, bytes).unwrap();
+    assert!(controller.report_damaged(resolved.session, resolved.packs[0].name, "flipped").unwrap());
+    controller.release(resolved.session);
+    let parent = Some(manifest("abc").0);
+    let open = Open { build: build(), name: name("z"), parent, digests: vec![] };
+    let refused = controller.open_session(&open).unwrap();
+    assert!(!refused.parent_accepted);
+    controller.release(refused.session);
+    Writer::new("y", "abc").run(&controller).unwrap();
+    controller.remove(&build(), &name("y")).unwrap();
+    let accepted = controller.open_session(&open).unwrap();
+    assert!(accepted.parent_accepted, "x alone has that root now");
+    controller.gc(&GcOptions::default()).unwrap();
+    assert!(!path.exists());
+    whole(&controller);
 }
 
 #[test]

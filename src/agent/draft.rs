@@ -3,13 +3,16 @@
 
 use std::collections::HashMap;
 
+use rayon::prelude::*;
+
 use crate::model::entry::Owner;
-use crate::model::{Content, Entry, EntryKind};
+use crate::model::{Content, Entry, EntryKind, Timestamp};
 use crate::workspace::stat::{FileType, Stat};
 use crate::workspace::stat_cache::{StatCache, StatCacheWriter};
 use crate::workspace::walk::{Found, Skipped};
 
 use super::error::Problem;
+use super::held::Held;
 use super::read_file::ReadFile;
 
 /// The entries of a stash under way, in path order.
@@ -21,7 +24,7 @@ pub(super) struct Draft {
     links: HashMap<usize, usize>,
     owner: bool,
     /// Entries that are not as they stand in the workspace.
-    pub(super) problems: Vec<Problem>,
+    problems: Vec<Problem>,
 }
 
 /// What is known of an entry's content.
@@ -31,11 +34,11 @@ enum FileState {
     /// Must be read.
     Unread,
     /// Taken from the stat cache, unopened.
-    Cached(Content),
+    Cached(Held),
     /// Read in this run.
-    Read(Content),
+    Read(Held),
     /// Read, but changing under the reader: not to be trusted next time.
-    Unstable(Content),
+    Unstable(Held),
     /// Not in the stash.
     Dropped,
 }
@@ -46,11 +49,14 @@ impl Draft {
         let links = hard_links(&found);
         let state = |(index, found): (usize, &Found)| match found.stat.file_type() {
             FileType::File if links.contains_key(&index) => FileState::NoContent,
-            FileType::File if found.stat.size == 0 => FileState::Cached(Content::default()),
-            FileType::File => cache.lookup(&found.stat).map_or(FileState::Unread, FileState::Cached),
+            FileType::File if found.stat.size == 0 => FileState::Cached(Content::default().into()),
+            FileType::File => match cache.lookup(&found.stat) {
+                Some(content) => FileState::Cached(content.into()),
+                None => FileState::Unread,
+            },
             _ => FileState::NoContent,
         };
-        let files = found.iter().enumerate().map(state).collect();
+        let files = found.par_iter().enumerate().map(state).collect();
         let problems = skipped.iter().filter_map(Problem::of_skipped).collect();
         Self { found, files, links, owner, problems }
     }
@@ -61,43 +67,29 @@ impl Draft {
     }
 
     /// Indices and contents of the files that were taken from the cache and hold something.
-    pub(super) fn cached(&self) -> impl Iterator<Item = (usize, &Content)> {
+    pub(super) fn cached(&self) -> impl Iterator<Item = (usize, &Held)> {
         self.files.iter().enumerate().filter_map(|(index, state)| match state {
-            FileState::Cached(content) if content.size > 0 => Some((index, content)),
+            FileState::Cached(held) if self.found[index].stat.size > 0 => Some((index, held)),
             _ => None,
         })
     }
 
-    /// Takes the outcome of reading a file.
-    pub(super) fn read(&mut self, index: usize, outcome: ReadFile) {
-        let found = &mut self.found[index];
-        let mut problem = |what: &str, is_error| {
-            self.problems.push(Problem { path: found.path.to_string(), what: what.to_owned(), is_error });
-        };
-        self.files[index] = match outcome {
-            ReadFile::Whole(content, stat) => {
-                found.stat = stat;
-                FileState::Read(content)
-            }
-            ReadFile::Changing(content, stat) => {
-                problem("changed while it was read; its last reading is in the stash", true);
-                found.stat = stat;
-                FileState::Unstable(content)
-            }
-            ReadFile::Vanished => {
-                problem("vanished before it was read", true);
-                FileState::Dropped
-            }
-            ReadFile::Unreadable(why) => {
-                problem(&why, true);
-                FileState::Dropped
-            }
-        };
+    /// What readers need, and what takes their outcomes, at the same time.
+    pub(super) fn reading(&mut self) -> (&[Found], Outcomes<'_>) {
+        let outcomes =
+            Outcomes { files: &mut self.files, problems: &mut self.problems, restated: Vec::new() };
+        (&self.found, outcomes)
+    }
+
+    /// Takes the stats of files that were read in a later state than the walk saw.
+    pub(super) fn restate(&mut self, restated: Vec<(usize, Stat)>) {
+        restated.into_iter().for_each(|(index, stat)| self.found[index].stat = stat);
     }
 
     /// How many entries came from the cache unopened, and the bytes of those files.
     pub(super) fn unopened(&self) -> (u64, u64) {
-        self.cached().fold((0, 0), |(files, bytes), (_, content)| (files + 1, bytes + content.size))
+        self.cached()
+            .fold((0, 0), |(files, bytes), (index, _)| (files + 1, bytes + self.found[index].stat.size))
     }
 
     /// The entries of the stash, in path order.
@@ -111,15 +103,22 @@ impl Draft {
         cached == cache.len() && !self.files.iter().any(|state| matches!(state, FileState::Read(_)))
     }
 
-    /// Gives every trustworthy content to the next stat cache.
-    pub(super) fn remember(&self, writer: &mut StatCacheWriter) {
+    /// The next stat cache: every trustworthy content of a file whose last change is older than `stamp`.
+    pub(super) fn remember(&self, stamp: Timestamp) -> StatCacheWriter {
+        let mut writer = StatCacheWriter::new(stamp);
         for (found, state) in self.found.iter().zip(&self.files) {
-            if let FileState::Cached(content) | FileState::Read(content) = state
-                && content.size > 0
+            if let FileState::Cached(held) | FileState::Read(held) = state
+                && found.stat.size > 0
             {
-                writer.push(&found.stat, content);
+                writer.push(&found.stat, &held.content(found.stat.size));
             }
         }
+        writer
+    }
+
+    /// Frees everything but the entries that are not as they stand in the workspace.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
     }
 
     fn entry(&self, index: usize) -> Option<Entry> {
@@ -150,8 +149,8 @@ impl Draft {
             FileType::Fifo => Some(EntryKind::Fifo),
             FileType::Symlink => Some(EntryKind::Symlink { target: found.target.clone()? }),
             FileType::File => match &self.files[index] {
-                FileState::Cached(content) | FileState::Read(content) | FileState::Unstable(content) => {
-                    Some(EntryKind::File(content.clone()))
+                FileState::Cached(held) | FileState::Read(held) | FileState::Unstable(held) => {
+                    Some(EntryKind::File(held.content(found.stat.size)))
                 }
                 FileState::NoContent | FileState::Unread | FileState::Dropped => None,
             },
@@ -161,6 +160,51 @@ impl Draft {
 
     fn indices(&self, wanted: impl Fn(&FileState) -> bool) -> Vec<usize> {
         self.files.iter().enumerate().filter(|(_, state)| wanted(state)).map(|(index, _)| index).collect()
+    }
+}
+
+/// Takes the outcomes of reading files, one by one, so that they are never held twice.
+pub(super) struct Outcomes<'a> {
+    files: &'a mut [FileState],
+    problems: &'a mut Vec<Problem>,
+    /// To be given to [`Draft::restate`].
+    pub(super) restated: Vec<(usize, Stat)>,
+}
+
+impl Outcomes<'_> {
+    pub(super) fn take(&mut self, index: usize, found: &Found, outcome: ReadFile) {
+        let mut problem = |what: &str| {
+            self.problems.push(Problem {
+                path: found.path.to_string(),
+                what: what.to_owned(),
+                is_error: true,
+            });
+        };
+        let mut restate = |stat: Stat| {
+            if stat != found.stat {
+                self.restated.push((index, stat));
+            }
+        };
+        self.files[index] = match outcome {
+            ReadFile::Whole(content, stat) => {
+                restate(stat);
+                FileState::Read(content.into())
+            }
+            ReadFile::Changing(content, stat) => {
+                problem("changed while it was read; its last reading is in the stash");
+                // What was read is what the stash holds, whatever size the file has by now.
+                restate(Stat { size: content.size, ..stat });
+                FileState::Unstable(content.into())
+            }
+            ReadFile::Vanished => {
+                problem("vanished before it was read");
+                FileState::Dropped
+            }
+            ReadFile::Unreadable(why) => {
+                problem(&why);
+                FileState::Dropped
+            }
+        };
     }
 }
 

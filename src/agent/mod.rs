@@ -8,6 +8,7 @@ mod draft;
 mod error;
 mod export;
 mod fetch;
+mod held;
 mod import;
 mod in_order;
 mod manifest;

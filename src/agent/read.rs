@@ -16,7 +16,7 @@ use crate::workspace::beneath::Folder;
 use crate::workspace::walk::Found;
 
 use super::error::AgentError;
-use super::read_file::{Buffers, ReadFile, read_file};
+use super::read_file::{Buffers, Folders, ReadFile, read_file};
 use super::upload::Feed;
 
 /// Bytes of small files that make a batch.
@@ -36,7 +36,7 @@ pub(super) fn read_files(
     threads: usize,
     feed: &mut Feed<'_>,
     progress: &Progress,
-    mut done: impl FnMut(usize, ReadFile),
+    mut done: impl FnMut(usize, &Found, ReadFile),
 ) -> Result<(), AgentError> {
     let threads = threads.max(1);
     thread::scope(|scope| {
@@ -45,18 +45,16 @@ pub(super) fn read_files(
         for _ in 0..threads {
             let jobs: Receiver<Job<'_>> = jobs_out.clone();
             scope.spawn(move || {
-                let mut buffers = Buffers::default();
-                jobs.into_iter().for_each(|job| run(folder, found, &job, &mut buffers, progress));
+                let (mut buffers, mut folders) = (Buffers::default(), Folders::new(folder));
+                jobs.into_iter().for_each(|job| run(&mut folders, found, &job, &mut buffers, progress));
             });
         }
         drop(jobs_out);
         scope.spawn(move || hand_out(found, files, &jobs, &line_in));
         for pieces in line {
             for piece in pieces {
-                for (digest, range) in piece.chunks {
-                    feed.chunk(digest, &piece.bytes[range])?;
-                }
-                piece.done.into_iter().for_each(|(index, outcome)| done(index, outcome));
+                feed.chunks(piece.bytes, &piece.chunks)?;
+                piece.done.into_iter().for_each(|(index, outcome)| done(index, &found[index], outcome));
             }
         }
         Ok(())
@@ -99,14 +97,23 @@ fn batch_len(found: &[Found], files: &[usize]) -> usize {
     files.iter().take(BATCH_FILES).take_while(fits).count().max(1)
 }
 
-fn run(folder: &Folder, found: &[Found], job: &Job<'_>, buffers: &mut Buffers, progress: &Progress) {
+fn run(
+    folders: &mut Folders<'_>,
+    found: &[Found],
+    job: &Job<'_>,
+    buffers: &mut Buffers,
+    progress: &Progress,
+) {
     let mut piece = Piece::default();
     for &index in job.files {
         let file = &found[index];
-        let outcome = read_file(folder, file, buffers, progress, &mut |digest, bytes| {
+        let outcome = read_file(folders, file, buffers, progress, &mut |digest, bytes| {
             if piece.bytes.len() + bytes.len() > FRAME_BYTES {
                 // The feeder stopped: what is read from here on is for nobody, and the batch soon ends.
                 let _ = job.pieces.send(std::mem::take(&mut piece));
+            }
+            if piece.bytes.capacity() == 0 {
+                piece.bytes.reserve_exact(FRAME_BYTES.max(bytes.len()));
             }
             let start = piece.bytes.len();
             piece.bytes.extend_from_slice(bytes);

@@ -1,6 +1,7 @@
 //! `stash`: a workspace into the store, moving only what the store misses.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::model::Digest;
 use crate::model::manifest::Root;
@@ -14,6 +15,7 @@ use crate::workspace::walk::{self, Found, Skipped, Walk, WalkOptions};
 
 use super::draft::Draft;
 use super::error::{AgentError, Problem};
+use super::held::Held;
 use super::manifest::{Manifest, feed_manifest};
 use super::read::read_files;
 use super::upload::{DigestSet, Feed, UploadOptions, UploadStats, Uploaded, upload};
@@ -62,7 +64,9 @@ pub fn stash(
     request: &StashRequest,
     progress: &Progress,
 ) -> Result<Stashed, AgentError> {
+    let clock = Instant::now();
     let walked = walk_workspace(request, progress)?;
+    tracing::debug!(entries = walked.found.len(), elapsed = ?clock.elapsed(), "walked");
     let started = walked.started;
     let folder = Folder::open(&request.folder)?;
     let cache = request.cache_file.as_deref().map(StatCache::open).unwrap_or_default();
@@ -80,19 +84,22 @@ pub fn stash(
             let lost = files_with_missing_chunks(&draft, feed)?;
             read_into(&mut draft, &folder, &lost, request, feed, progress)?;
         }
+        tracing::debug!(elapsed = ?clock.elapsed(), "read");
         feed_manifest(draft.entries(), parent.as_ref(), feed)
     })?;
+    tracing::debug!(packs = uploaded.packs.len(), elapsed = ?clock.elapsed(), "sent");
     let stats = uploaded.stats;
+    let is_known = parent == Some(manifest.id) && draft.is_all_cached(&cache);
+    let writer = (!is_known).then(|| draft.remember(started));
+    // The commit of a large stash wants memory of its own.
+    drop(cache);
+    let problems = draft.into_problems();
     let committed = commit(remote, uploaded, &manifest)?;
-    if let Some(file) = &request.cache_file
-        && !(parent == Some(manifest.id) && draft.is_all_cached(&cache))
-    {
-        let mut writer = StatCacheWriter::new(started);
-        draft.remember(&mut writer);
-        drop(cache);
+    tracing::debug!(elapsed = ?clock.elapsed(), "committed");
+    if let (Some(file), Some(writer)) = (&request.cache_file, writer) {
         save_cache(writer, file, remote, &manifest);
     }
-    Ok(Stashed { committed, stats, unopened, problems: draft.problems })
+    Ok(Stashed { committed, stats, unopened, problems })
 }
 
 /// The entries that a stash would hold, and what it would pass over. Reads no file and asks no controller.
@@ -138,12 +145,12 @@ fn read_into(
     feed: &mut Feed<'_>,
     progress: &Progress,
 ) -> Result<(), AgentError> {
-    let mut outcomes = Vec::with_capacity(files.len());
     let threads = request.upload.threads;
-    read_files(folder, &draft.found, files, threads, feed, progress, |index, outcome| {
-        outcomes.push((index, outcome));
-    })?;
-    outcomes.into_iter().for_each(|(index, outcome)| draft.read(index, outcome));
+    let (found, mut outcomes) = draft.reading();
+    let take = |index, found: &_, outcome| outcomes.take(index, found, outcome);
+    read_files(folder, found, files, threads, feed, progress, take)?;
+    let restated = outcomes.restated;
+    draft.restate(restated);
     Ok(())
 }
 
@@ -161,18 +168,14 @@ fn trusted_parent(
 
 /// Files that were not opened because the cache knows them, but of which the store has lost something.
 fn files_with_missing_chunks(draft: &Draft, feed: &Feed<'_>) -> Result<Vec<usize>, AgentError> {
-    let digests =
-        |content: &crate::model::Content| content.chunks.iter().map(|chunk| chunk.digest).collect::<Vec<_>>();
-    let known: DigestSet = draft.cached().flat_map(|(_, content)| digests(content)).collect();
+    let known: DigestSet = draft.cached().flat_map(|(_, held)| held.digests()).collect();
     let known: Vec<Digest> = known.into_iter().collect();
     let answers = feed.missing(&known)?;
     let missing: DigestSet =
         known.into_iter().zip(answers).filter(|(_, missing)| *missing).map(|(digest, _)| digest).collect();
     // A chunk list that is there says nothing about the chunks that it names: such a file is read again.
-    let is_lost = |content: &crate::model::Content| {
-        content.listed || digests(content).iter().any(|digest| missing.contains(digest))
-    };
-    Ok(draft.cached().filter(|(_, content)| is_lost(content)).map(|(index, _)| index).collect())
+    let is_lost = |held: &Held| held.is_listed() || held.digests().any(|digest| missing.contains(&digest));
+    Ok(draft.cached().filter(|(_, held)| is_lost(held)).map(|(index, _)| index).collect())
 }
 
 fn commit(remote: &dyn Remote, uploaded: Uploaded, manifest: &Manifest) -> Result<Committed, AgentError> {

@@ -131,7 +131,7 @@ pub(super) struct StashArgs {
 #[derive(Debug, Args)]
 pub(super) struct CompressionArgs {
     /// zstd level of new content, -7 (fastest) to 19 (smallest)
-    #[arg(long, default_value_t = 3, allow_negative_numbers = true, help_heading = "How",
+    #[arg(long, default_value_t = 2, allow_negative_numbers = true, help_heading = "How",
           value_parser = clap::value_parser!(i32).range(-7..=19))]
     pub(super) level: i32,
 }

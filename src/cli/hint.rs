@@ -34,6 +34,8 @@ fn known(error: &anyhow::Error) -> Option<&'static str> {
         Some(AgentError::NoSuchPath { .. }) => {
             return Some("`pannier show NAME --all` lists the paths of a stash");
         }
+        Some(AgentError::Restore(error)) => return error.hint(),
+        Some(AgentError::Tar(error)) => return error.hint(),
         _ => {}
     }
     match remote(error)?.kind {

@@ -33,6 +33,9 @@ fn request(global: &Global, args: &StashArgs) -> anyhow::Result<StashRequest> {
         default_excludes: args.default_excludes,
         gitignore: args.gitignore,
     })?;
+    if !global.quiet {
+        selection.warnings().for_each(|warning| ui::note(&format!("hint: {warning}")));
+    }
     Ok(StashRequest {
         folder: args.folder.clone(),
         build: global.build_id()?,

@@ -25,7 +25,9 @@ pub(super) fn run(global: &Global, args: &VerifyArgs) -> Outcome {
     } else {
         describe(&report, global.quiet);
     }
-    let sound = report.damaged_packs.is_empty() && report.damaged_stashes.is_empty();
+    let sound = report.damaged_packs.is_empty()
+        && report.damaged_stashes.is_empty()
+        && report.lost_stashes.is_empty();
     Ok(if sound { Exit::Done } else { Exit::Incomplete })
 }
 
@@ -35,6 +37,9 @@ fn describe(report: &VerifyReport, quiet: bool) {
     }
     for stash in &report.damaged_stashes {
         ui::note(&format!("damaged: stash `{}` of {}: {}", stash.name, stash.build, stash.why));
+    }
+    for stash in &report.lost_stashes {
+        ui::note(&format!("lost: `{}`: {}", stash.name, stash.why));
     }
     if !report.damaged_stashes.is_empty() {
         ui::note(
@@ -46,6 +51,12 @@ fn describe(report: &VerifyReport, quiet: bool) {
     }
     if report.rebuilt_packs > 0 {
         ui::note(&format!("Indexed {} anew", ui::counted(report.rebuilt_packs, "pack")));
+    }
+    for name in &report.recovered_stashes {
+        ui::note(&format!("Recovered `{name}`"));
+    }
+    if !report.recovered_stashes.is_empty() {
+        ui::note("hint: `pannier unstash NAME --project local --from-build recovered` gives one back");
     }
     let damaged = match report.damaged_packs.len() + report.damaged_stashes.len() {
         0 => "everything is whole".to_owned(),

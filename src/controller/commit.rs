@@ -1,9 +1,11 @@
 //! Ends a session: checks its packs, follows the root, and hands the ledger one transaction. No SQL.
 
+use std::collections::BTreeSet;
+
 use crate::controller::error::ControllerError;
 use crate::controller::ledger::{CommitRows, PackId, PackRow, PackState, SessionRow};
 use crate::controller::open::{Controller, LEASE_SECONDS};
-use crate::controller::pack_source::read_tail;
+use crate::controller::pack_source::{Tail, read_tail};
 use crate::controller::references::Follower;
 use crate::model::{Digest, PackName};
 use crate::protocol::{Commit, Committed};
@@ -12,8 +14,10 @@ impl Controller {
     /// Makes the stash visible, or changes nothing. The same commit again gives the same answer.
     pub fn commit(&self, request: &Commit) -> Result<Committed, ControllerError> {
         let session = self.ledger.session(request.session, self.clock.now(), LEASE_SECONDS)?;
-        if let Some(root) = session.committed {
-            return self.repeated(&session, root, request);
+        if let Some(committed) = session.committed {
+            // The session is the idempotency key: what was answered before is answered again.
+            let same = committed.stash.id == request.root;
+            return if same { Ok(committed) } else { Err(ControllerError::SessionEnded(session.id)) };
         }
         if request.packs.is_empty() {
             // An unchanged stash: no pack is read.
@@ -23,15 +27,19 @@ impl Controller {
                 return Ok(known);
             }
         }
-        self.commit_new(&session, request)
+        let committed = self.commit_new(&session, request)?;
+        if !request.packs.is_empty() {
+            self.mend_broken_stashes();
+        }
+        Ok(committed)
     }
 
     fn commit_new(&self, session: &SessionRow, request: &Commit) -> Result<Committed, ControllerError> {
         let mut rows = Vec::with_capacity(request.packs.len());
         let mut tails = Vec::with_capacity(request.packs.len());
         let mut chunks: Vec<(Digest, PackId)> = Vec::new();
-        for name in &request.packs {
-            let row = self.own_pack(session, *name)?;
+        for name in &request.packs.iter().collect::<BTreeSet<_>>() {
+            let row = self.own_pack(session, **name)?;
             let tail = self.check_arrival(&row)?;
             chunks.extend(tail.footer.chunks.iter().map(|chunk| (chunk.digest, row.id)));
             tails.push((row.id, tail.len));
@@ -70,26 +78,12 @@ impl Controller {
             .ok_or(ControllerError::ForeignPack(name))
     }
 
-    fn check_arrival(&self, row: &PackRow) -> Result<crate::controller::pack_source::Tail, ControllerError> {
+    fn check_arrival(&self, row: &PackRow) -> Result<Tail, ControllerError> {
         let found = self.store.head(row.name)?;
         if found != Some(row.len) {
             return Err(ControllerError::PackLength { pack: row.name, found, announced: row.len });
         }
         let tail = read_tail(self.store.as_ref(), row.name, row.len)?;
         if tail.digest == row.footer_digest { Ok(tail) } else { Err(ControllerError::FooterDigest(row.name)) }
-    }
-
-    /// The answer of a commit that was done before: the session is the idempotency key.
-    fn repeated(
-        &self,
-        session: &SessionRow,
-        root: Digest,
-        request: &Commit,
-    ) -> Result<Committed, ControllerError> {
-        let stash = self.ledger.find(&self.access, &session.build, &session.name)?;
-        match stash.filter(|stash| root == request.root && stash.info.id == root) {
-            Some(stash) => Ok(Committed { stash: stash.info, replaced: false }),
-            None => Err(ControllerError::SessionEnded(session.id)),
-        }
     }
 }

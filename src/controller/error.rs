@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::controller::ledger::LedgerError;
 use crate::controller::store::StoreError;
 use crate::model::manifest::ManifestError;
-use crate::model::pack_layout::LayoutError;
 use crate::model::{Digest, PackName};
+use crate::pack::PackError;
 use crate::protocol::{SessionId, StashName};
 
 /// Kinds of failure that an agent treats differently; the same five as the agent's own.
@@ -62,13 +62,13 @@ pub enum ControllerError {
         /// The length that was announced.
         announced: u64,
     },
-    /// A pack's footer or trailer cannot be read.
+    /// A pack's footer, trailer or one of its frames cannot be read.
     #[error("pack {pack} is damaged")]
-    Layout {
+    Pack {
         /// The pack.
         pack: PackName,
         /// What is wrong with it.
-        source: LayoutError,
+        source: PackError,
     },
     /// A pack's footer is not the one that was announced.
     #[error("pack {0} does not carry the footer that was announced")]
@@ -95,6 +95,12 @@ pub enum ControllerError {
     /// The ledger is gone while its packs are there.
     #[error("the ledger {0} is missing or empty, but its store holds packs")]
     LedgerLost(PathBuf),
+    /// The ledger was made beside packs that it does not know.
+    #[error("the ledger was lost, and its packs are not indexed again yet")]
+    NeedsRebuild,
+    /// The kernel gave no random bytes for a pack's name.
+    #[error("no name could be made for a pack")]
+    Random(#[source] getrandom::Error),
     /// The data folder cannot be made or read.
     #[error("cannot use the data folder {path}")]
     Folder {
@@ -117,15 +123,19 @@ impl ControllerError {
         match self {
             Self::NoStash { .. } => ErrorKind::NotFound,
             Self::SessionEnded(_) => ErrorKind::SessionEnded,
-            Self::TooMuch { .. } | Self::ForeignPack(_) | Self::PackLength { .. } | Self::FooterDigest(_) => {
-                ErrorKind::Refused
-            }
-            Self::Layout { .. } | Self::DamagedChunk { .. } | Self::Manifest { .. } => ErrorKind::Damaged,
+            Self::NeedsRebuild
+            | Self::TooMuch { .. }
+            | Self::ForeignPack(_)
+            | Self::PackLength { .. }
+            | Self::FooterDigest(_) => ErrorKind::Refused,
+            Self::Pack { .. } | Self::DamagedChunk { .. } | Self::Manifest { .. } => ErrorKind::Damaged,
             Self::MissingChunk(_) | Self::LedgerLost(_) => ErrorKind::Damaged,
             Self::Ledger(LedgerError::Corrupt { .. } | LedgerError::PackGone(_)) => ErrorKind::Damaged,
             Self::Ledger(LedgerError::NewerSchema { .. }) => ErrorKind::Refused,
             Self::Store(StoreError::Range { .. }) => ErrorKind::Damaged,
-            Self::Folder { .. } | Self::Ledger(_) | Self::Store(_) => ErrorKind::Unavailable,
+            Self::Folder { .. } | Self::Random(_) | Self::Ledger(_) | Self::Store(_) => {
+                ErrorKind::Unavailable
+            }
         }
     }
 
@@ -142,9 +152,9 @@ impl ControllerError {
     /// What to do next, where that is known.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::LedgerLost(_) | Self::Ledger(LedgerError::Corrupt { .. }) => Some(
-                "pannier verify --rebuild-index restores the index of chunks from the packs; \
-                 the names of stashes stand in the ledger alone and come back only from a copy of it",
+            Self::NeedsRebuild | Self::LedgerLost(_) | Self::Ledger(LedgerError::Corrupt { .. }) => Some(
+                "pannier verify --rebuild-index restores every whole stash from the packs, in build `recovered` of \
+                 project `local`; the names of stashes come back only from a copy of the ledger",
             ),
             Self::Ledger(LedgerError::NewerSchema { .. }) => {
                 Some("use the newer pannier that wrote this folder")
@@ -164,6 +174,17 @@ impl From<LedgerError> for ControllerError {
             other => Self::Ledger(other),
         }
     }
+}
+
+/// What failed and why, in one line for a report.
+pub(super) fn reasons(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
 }
 
 fn listing(names: &[StashName]) -> String {

@@ -9,17 +9,20 @@
 pub mod clock;
 mod commit;
 mod error;
+mod heal;
 pub mod ledger;
 mod open;
 mod pack_source;
+mod process;
 mod reading;
+mod rebuild;
 mod references;
 pub mod store;
 mod sweep;
 mod verify;
 mod writing;
 
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, ProcessClock, SystemClock};
 pub use error::{ControllerError, ErrorKind};
 pub use open::Controller;
 pub use sweep::{GcOptions, GcReport};

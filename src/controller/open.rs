@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::controller::clock::{Clock, SystemClock};
+use crate::controller::clock::{Clock, ProcessClock};
 use crate::controller::error::ControllerError;
-use crate::controller::ledger::{Access, Ledger, LedgerError, ScopeId, SqliteLedger};
+use crate::controller::ledger::{Access, Creation, Ledger, LedgerError, ScopeId, SqliteLedger};
 use crate::controller::store::{DiskStore, Store};
 
 /// How long a session lives without a request, in seconds; also how long a signed URL may.
 pub(super) const LEASE_SECONDS: i64 = 15 * 60;
+/// How long a reader in this very process may take where nothing renews its lease; its end is seen long before.
+const OWN_READER_SECONDS: i64 = 12 * 60 * 60;
 /// The scope of everything outside a controller with tokens; made by the first migration.
 const LOCAL: ScopeId = ScopeId(1);
 
@@ -56,10 +58,19 @@ impl Controller {
             fs_err::create_dir_all(&folder).map_err(failed)?;
         }
         let store = DiskStore::open(&folder.join("store"));
-        // An unreadable store is no reason to make a ledger.
-        let may_create = || rebuild || matches!(store.holds_packs(), Ok(false));
-        let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"), may_create).map_err(lost)?;
-        Ok(Self::with_parts(Box::new(ledger), Box::new(store), Arc::new(SystemClock)))
+        let creation = || match store.holds_packs() {
+            Ok(false) => Creation::New,
+            // An unreadable store is no reason to make a ledger.
+            _ if rebuild => Creation::BesidePacks,
+            _ => Creation::Refuse,
+        };
+        let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"), creation).map_err(lost)?;
+        Ok(Self::with_parts(Box::new(ledger), Box::new(store), Arc::new(ProcessClock::default())))
+    }
+
+    /// When a read lease that begins now ends.
+    pub(super) fn reader_expires_at(&self, owner: Option<&str>) -> i64 {
+        self.clock.now() + if owner.is_some() { OWN_READER_SECONDS } else { LEASE_SECONDS }
     }
 }
 

@@ -1,13 +1,16 @@
 //! Reads packs out of the store for the controller's own eyes: footers, manifest parts, whole packs to check.
-//! Every chunk is verified. Private: to be replaced by the room `pack`'s reader.
+//! Every chunk is verified. Bytes come a frame at a time, so no pack is ever held whole.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::controller::error::ControllerError;
 use crate::controller::store::Store;
-use crate::model::pack_layout::{Codec, Footer, Frame, LayoutError, MAGIC, TRAILER_BYTES, Trailer};
+use crate::model::pack_layout::{Footer, Frame, LayoutError, MAGIC, TRAILER_BYTES, Trailer};
 use crate::model::{Digest, PackName};
+use crate::pack::frame::slices;
+use crate::pack::reader::decode_tail;
+use crate::pack::{FrameDecoder, PackError};
 
 /// A pack's footer as it was read.
 #[derive(Debug)]
@@ -20,59 +23,44 @@ pub(super) struct Tail {
 
 /// Reads and checks the end of a pack of `len` bytes.
 pub(super) fn read_tail(store: &dyn Store, pack: PackName, len: u64) -> Result<Tail, ControllerError> {
-    let layout = |source| ControllerError::Layout { pack, source };
-    let start = len.checked_sub(TRAILER_BYTES).ok_or_else(|| layout(LayoutError::NotAPack))?;
-    let trailer = Trailer::decode(&store.read(pack, start..len)?, len).map_err(layout)?;
-    let footer = Footer::decode(&store.read(pack, trailer.footer_range())?, &trailer).map_err(layout)?;
-    let digest = trailer.footer_digest;
-    Ok(Tail { footer, digest, len: u64::from(trailer.footer_len) + TRAILER_BYTES })
+    let damaged = |source: PackError| ControllerError::Pack { pack, source };
+    let start = len.checked_sub(TRAILER_BYTES).ok_or_else(|| damaged(LayoutError::NotAPack.into()))?;
+    let trailer = Trailer::decode(&store.read(pack, start..len)?, len).map_err(|e| damaged(e.into()))?;
+    let tail = store.read(pack, trailer.footer_offset..len)?;
+    let footer = decode_tail(&tail, len).map_err(damaged)?;
+    Ok(Tail { footer, digest: trailer.footer_digest, len: tail.len() as u64 })
 }
 
-/// Reads every byte of a pack and verifies every chunk; its footer.
-pub(super) fn check_pack(store: &dyn Store, pack: PackName, len: u64) -> Result<Tail, ControllerError> {
-    let tail = read_tail(store, pack, len)?;
-    if store.read(pack, 0..MAGIC.len() as u64)? != MAGIC {
-        return Err(ControllerError::Layout { pack, source: LayoutError::NotAPack });
-    }
-    for frame in &tail.footer.frames {
-        let plain = plaintext(store, pack, &tail.footer, frame)?;
-        let mut rest = plain.as_slice();
-        for chunk in tail.footer.chunks.get(frame.chunks.clone()).unwrap_or_default() {
-            let split = rest
-                .split_at_checked(chunk.len as usize)
-                .filter(|(bytes, _)| Digest::of(bytes) == chunk.digest);
-            let Some((_, after)) = split else {
-                return Err(ControllerError::DamagedChunk { pack, digest: chunk.digest });
-            };
-            rest = after;
-        }
-    }
-    Ok(tail)
-}
-
-fn plaintext(
+/// Reads every byte of a pack, verifies every chunk and hands it to `each`; its footer.
+pub(super) fn check_pack(
     store: &dyn Store,
     pack: PackName,
-    footer: &Footer,
-    frame: &Frame,
-) -> Result<Vec<u8>, ControllerError> {
-    let stored = store.read(pack, frame.stored_range())?;
-    let plain = match frame.codec {
-        Codec::Raw => Some(stored),
-        // The decoder writes at most `plain_len` bytes, which the footer's decoder has bounded.
-        Codec::Zstd => zstd::bulk::decompress(&stored, frame.plain_len as usize).ok(),
-    };
-    let digest = footer.chunks.get(frame.chunks.start).map_or(Digest::of(b""), |chunk| chunk.digest);
-    plain
-        .filter(|plain| plain.len() == frame.plain_len as usize)
-        .ok_or(ControllerError::DamagedChunk { pack, digest })
+    len: u64,
+    each: &mut dyn FnMut(&Digest, &[u8]),
+) -> Result<Tail, ControllerError> {
+    let tail = read_tail(store, pack, len)?;
+    let damaged = |source: PackError| ControllerError::Pack { pack, source };
+    if store.read(pack, 0..MAGIC.len() as u64)? != MAGIC {
+        return Err(damaged(LayoutError::NotAPack.into()));
+    }
+    let (mut decoder, mut plain) = (FrameDecoder::new(), Vec::new());
+    for frame in &tail.footer.frames {
+        let stored = store.read(pack, frame.stored_range())?;
+        let chunks = tail.footer.chunks.get(frame.chunks.clone()).unwrap_or_default();
+        decoder.decode(frame, &stored, chunks, &mut plain).map_err(damaged)?;
+        slices(chunks, &plain).for_each(|(chunk, bytes)| each(&chunk.digest, bytes));
+    }
+    Ok(tail)
 }
 
 /// Reads single chunks, remembering a few footers and the last frame: pages of a manifest stand beside each other.
 pub(super) struct ChunkSource<'a> {
     store: &'a dyn Store,
     packs: HashMap<PackName, Arc<IndexedTail>>,
-    frame: Option<(PackName, u64, Vec<u8>)>,
+    /// The frame in `plain`.
+    frame: Option<(PackName, u64)>,
+    plain: Vec<u8>,
+    decoder: FrameDecoder,
 }
 
 struct IndexedTail {
@@ -85,7 +73,7 @@ const KEPT_FOOTERS: usize = 16;
 
 impl<'a> ChunkSource<'a> {
     pub(super) fn new(store: &'a dyn Store) -> Self {
-        Self { store, packs: HashMap::new(), frame: None }
+        Self { store, packs: HashMap::new(), frame: None, plain: Vec::new(), decoder: FrameDecoder::new() }
     }
 
     /// The plaintext of `digest` out of `pack`, verified.
@@ -100,15 +88,24 @@ impl<'a> ChunkSource<'a> {
         let place = *tail.places.get(&digest).ok_or_else(damaged)?;
         let frame =
             tail.footer.frames.iter().find(|frame| frame.chunks.contains(&place)).ok_or_else(damaged)?;
-        if self.frame.as_ref().is_none_or(|(name, offset, _)| (*name, *offset) != (pack, frame.offset)) {
-            self.frame = Some((pack, frame.offset, plaintext(self.store, pack, &tail.footer, frame)?));
+        self.decode(pack, &tail.footer, frame)?;
+        let chunks = tail.footer.chunks.get(frame.chunks.clone()).unwrap_or_default();
+        let found = slices(chunks, &self.plain).find(|(chunk, _)| chunk.digest == digest);
+        found.map(|(_, bytes)| bytes.to_vec()).ok_or_else(damaged)
+    }
+
+    /// Fills `plain` with a frame, every chunk of it verified.
+    fn decode(&mut self, pack: PackName, footer: &Footer, frame: &Frame) -> Result<(), ControllerError> {
+        if self.frame == Some((pack, frame.offset)) {
+            return Ok(());
         }
-        let before = tail.footer.chunks.get(frame.chunks.start..place).unwrap_or_default();
-        let start: usize = before.iter().map(|chunk| chunk.len as usize).sum();
-        let chunk = tail.footer.chunks.get(place).ok_or_else(damaged)?;
-        let plain = self.frame.as_ref().map(|(_, _, plain)| plain.as_slice()).unwrap_or_default();
-        let bytes = plain.get(start..start + chunk.len as usize).filter(|bytes| Digest::of(bytes) == digest);
-        bytes.map(<[u8]>::to_vec).ok_or_else(damaged)
+        self.frame = None;
+        let stored = self.store.read(pack, frame.stored_range())?;
+        let chunks = footer.chunks.get(frame.chunks.clone()).unwrap_or_default();
+        let decoded = self.decoder.decode(frame, &stored, chunks, &mut self.plain);
+        decoded.map_err(|source| ControllerError::Pack { pack, source })?;
+        self.frame = Some((pack, frame.offset));
+        Ok(())
     }
 
     fn tail(&mut self, pack: PackName, len: u64) -> Result<Arc<IndexedTail>, ControllerError> {

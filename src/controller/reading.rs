@@ -1,9 +1,9 @@
 //! Requests that read or arrange what is committed: resolve, list, remove, copy, report damage.
 
-use crate::controller::error::ControllerError;
-use crate::controller::ledger::{PackRow, PackState};
-use crate::controller::open::{Controller, LEASE_SECONDS};
-use crate::controller::pack_source::check_pack;
+use crate::controller::error::{ControllerError, ErrorKind, reasons};
+use crate::controller::ledger::{NewReader, PackRow, PackState};
+use crate::controller::open::Controller;
+use crate::controller::pack_source::{check_pack, read_tail};
 use crate::model::PackName;
 use crate::protocol::{BuildId, PackDownload, Resolved, SessionId, StashInfo, StashName};
 
@@ -13,16 +13,17 @@ const NAMED_OTHERS: usize = 5;
 impl Controller {
     /// Finds a stash and opens a lease to read it.
     pub fn resolve(&self, build: &BuildId, name: &StashName) -> Result<Resolved, ControllerError> {
-        let now = self.clock.now();
         let Some(stash) = self.ledger.find(&self.access, build, name)? else {
             return Err(self.no_stash(build, name)?);
         };
-        let Some((session, rows)) =
-            self.ledger.open_reader(&self.access, stash.id, now, now + LEASE_SECONDS)?
-        else {
+        let owner = self.clock.process();
+        let owner = owner.as_deref();
+        let new = NewReader { stash: stash.id, expires_at: self.reader_expires_at(owner), owner };
+        let Some((session, rows)) = self.ledger.open_reader(&self.access, &new)? else {
             return Err(self.no_stash(build, name)?);
         };
-        let packs = rows.iter().map(|row| self.download(row)).collect::<Result<_, _>>()?;
+        let readable = rows.iter().filter(|row| self.has_footer(row));
+        let packs = readable.map(|row| self.download(row)).collect::<Result<_, _>>()?;
         Ok(Resolved { session, stash: stash.info, packs })
     }
 
@@ -34,6 +35,9 @@ impl Controller {
         why: &str,
     ) -> Result<bool, ControllerError> {
         let row = self.ledger.pack(pack)?;
+        if row.as_ref().is_some_and(|row| row.state == PackState::Quarantined) {
+            return Ok(true);
+        }
         let Some(row) = row.filter(|row| matches!(row.state, PackState::Live | PackState::Condemned)) else {
             return Err(ControllerError::ForeignPack(pack));
         };
@@ -57,21 +61,45 @@ impl Controller {
         Ok(self.ledger.copy(&self.access, from, to, self.clock.now())?)
     }
 
-    /// Reads a whole pack; if it is broken, quarantines it and answers why. A store that is down is no damage.
+    /// Reads a whole pack; if it is broken, quarantines it and answers why. A store that is down is no damage, nor is a
+    /// pack that a sweep took away meanwhile: its row goes before its object does.
     pub(super) fn set_aside_if_damaged(&self, row: &PackRow) -> Result<Option<String>, ControllerError> {
+        let why = match self.damage(row) {
+            Ok(None) => return Ok(None),
+            Ok(Some(why)) => why,
+            Err(_) if self.is_swept(row)? => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if !self.ledger.quarantine(row.name, &why)? && self.is_swept(row)? {
+            return Ok(None);
+        }
+        tracing::error!(pack = %row.name, why, "pack set aside");
+        Ok(Some(why))
+    }
+
+    fn is_swept(&self, row: &PackRow) -> Result<bool, ControllerError> {
+        Ok(self.ledger.pack(row.name)?.is_none_or(|row| row.state == PackState::Deleted))
+    }
+
+    fn damage(&self, row: &PackRow) -> Result<Option<String>, ControllerError> {
         let why = match self.store.head(row.name)? {
             None => "it is not in the store".to_owned(),
             Some(len) if len != row.len => format!("it is {len} bytes long, not {}", row.len),
-            Some(_) => match check_pack(self.store.as_ref(), row.name, row.len) {
+            Some(_) => match check_pack(self.store.as_ref(), row.name, row.len, &mut |_, _| {}) {
                 Ok(tail) if tail.digest == row.footer_digest => return Ok(None),
                 Ok(_) => "its footer is another one".to_owned(),
-                Err(error) if error.kind() == crate::controller::ErrorKind::Damaged => error.to_string(),
+                Err(error) if error.kind() == ErrorKind::Damaged => reasons(&error),
                 Err(error) => return Err(error),
             },
         };
-        self.ledger.quarantine(row.name, &why)?;
-        tracing::error!(pack = %row.name, why, "pack set aside");
         Ok(Some(why))
+    }
+
+    /// Of a pack that was set aside, what is whole can still be read, if its footer says where that stands.
+    fn has_footer(&self, row: &PackRow) -> bool {
+        row.state != PackState::Quarantined
+            || read_tail(self.store.as_ref(), row.name, row.len)
+                .is_ok_and(|tail| tail.digest == row.footer_digest && tail.len == row.tail_len)
     }
 
     fn download(&self, row: &PackRow) -> Result<PackDownload, ControllerError> {

@@ -5,6 +5,7 @@ use crate::controller::error::ControllerError;
 use crate::controller::ledger::{PackId, PackState, Sweep};
 use crate::controller::open::Controller;
 use crate::controller::store::StoredObject;
+use crate::protocol::SessionId;
 
 /// How to sweep.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,7 +17,7 @@ pub struct GcOptions {
 /// What a sweep did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct GcReport {
-    /// Sessions whose lease had ended.
+    /// Sessions whose lease or process had ended.
     pub reaped_sessions: u64,
     /// Packs that nothing refers to any more.
     pub condemned: u64,
@@ -31,9 +32,14 @@ pub struct GcReport {
 }
 
 impl Controller {
-    /// Sweeps once.
+    /// Sweeps once. Refuses beside packs that the ledger has lost: none of them would be known to be needed.
     pub fn gc(&self, options: &GcOptions) -> Result<GcReport, ControllerError> {
-        let swept = self.ledger.sweep(&Sweep { now: self.clock.now(), dry_run: options.dry_run })?;
+        if self.ledger.needs_rebuild()? {
+            return Err(ControllerError::NeedsRebuild);
+        }
+        let ended = self.ended_with_their_process()?;
+        let sweep = Sweep { now: self.clock.now(), dry_run: options.dry_run, ended: &ended };
+        let swept = self.ledger.sweep(&sweep)?;
         let mut report = GcReport {
             reaped_sessions: swept.reaped_sessions,
             condemned: swept.condemned,
@@ -57,6 +63,13 @@ impl Controller {
         self.delete_orphans(&mut report)?;
         tracing::info!(deleted_packs = report.deleted_packs, deleted_bytes = report.deleted_bytes, "swept");
         Ok(report)
+    }
+
+    /// Sessions that nobody will come back to: a process that was killed releases nothing.
+    fn ended_with_their_process(&self) -> Result<Vec<SessionId>, ControllerError> {
+        let mut owners = self.ledger.owners()?;
+        owners.retain(|(_, process)| self.clock.is_gone(process));
+        Ok(owners.into_iter().map(|(session, _)| session).collect())
     }
 
     /// Objects without a row. The listing comes before the look at the ledger, and a row before its object, so an

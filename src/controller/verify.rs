@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::controller::error::{ControllerError, ErrorKind};
-use crate::controller::ledger::{PackRow, PackState, RebuiltPack, StashRow};
+use crate::controller::error::{ControllerError, ErrorKind, reasons};
+use crate::controller::ledger::{PackRow, PackState, StashRow};
 use crate::controller::open::Controller;
-use crate::controller::pack_source::{ChunkSource, check_pack, read_tail};
+use crate::controller::pack_source::{ChunkSource, read_tail};
 use crate::model::manifest::{Root, chunk_list, page};
 use crate::model::progress::Progress;
 use crate::model::{Digest, Entry, PackName};
@@ -14,7 +14,8 @@ use crate::protocol::{BuildId, StashName};
 /// How to verify.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct VerifyOptions {
-    /// Index every sound pack of the store anew first, for a ledger that was lost.
+    /// Index every sound pack of the store anew first; for a ledger that was lost, also make a stash of every whole
+    /// root in them.
     pub rebuild_index: bool,
 }
 
@@ -27,6 +28,10 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Packs that the rebuild found and indexed.
     pub rebuilt_packs: u64,
+    /// Stashes that the rebuild made, in build `recovered` of project `local`: their own names were lost.
+    pub recovered_stashes: Vec<StashName>,
+    /// Roots that the rebuild found and that are not whole; they have no name.
+    pub lost_stashes: Vec<DamagedStash>,
     /// Packs that are broken and were set aside.
     pub damaged_packs: Vec<DamagedPack>,
     /// Stashes that were followed.
@@ -77,25 +82,37 @@ impl Controller {
             report.bytes += row.len;
             progress.done_bytes.add(row.len);
         }
+        self.mend_broken_stashes();
         for stash in self.ledger.all_stashes()? {
             report.stashes += 1;
-            match self.follow_stash(&stash) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::Damaged => {
-                    let (build, name) = (stash.info.build, stash.info.name);
-                    report.damaged_stashes.push(DamagedStash { build, name, why: error.to_string() });
-                }
-                Err(error) => return Err(error),
+            if let Some(why) = self.why_broken(&stash)? {
+                let (build, name) = (stash.info.build, stash.info.name);
+                report.damaged_stashes.push(DamagedStash { build, name, why });
             }
         }
         Ok(report)
     }
 
+    /// Why a stash is not whole. What was removed, replaced or mended meanwhile is not what was followed.
+    fn why_broken(&self, stash: &StashRow) -> Result<Option<String>, ControllerError> {
+        let packs = self.ledger.stash_packs(stash.id)?;
+        let Err(error) = self.follow_stash(stash, packs.clone()) else { return Ok(None) };
+        let now = self.ledger.stash(stash.id)?;
+        let same = now.as_ref().is_some_and(|now| now.info.id == stash.info.id);
+        let names = |rows: &[PackRow]| rows.iter().map(|row| row.id).collect::<Vec<_>>();
+        match now {
+            Some(now) if !same || names(&self.ledger.stash_packs(now.id)?) != names(&packs) => {
+                self.why_broken(&now)
+            }
+            None => Ok(None),
+            Some(_) if error.kind() == ErrorKind::Damaged => Ok(Some(reasons(&error))),
+            Some(_) => Err(error),
+        }
+    }
+
     /// Every reference of a stash stands in a readable pack that it refers to.
-    fn follow_stash(&self, stash: &StashRow) -> Result<(), ControllerError> {
-        let rows: HashMap<PackName, PackRow> = self
-            .ledger
-            .stash_packs(stash.id)?
+    fn follow_stash(&self, stash: &StashRow, packs: Vec<PackRow>) -> Result<(), ControllerError> {
+        let rows: HashMap<PackName, PackRow> = packs
             .into_iter()
             .filter(|row| matches!(row.state, PackState::Live | PackState::Condemned))
             .map(|row| (row.name, row))
@@ -130,32 +147,6 @@ impl Controller {
                     let chunks = chunk_list::decode(&read(list.digest)?).map_err(broken(list.digest))?;
                     chunks.iter().try_for_each(|chunk| present(chunk.digest))?;
                 }
-            }
-        }
-        Ok(())
-    }
-
-    fn rebuild(&self, report: &mut VerifyReport) -> Result<(), ControllerError> {
-        let mut names = Vec::new();
-        self.store.list(&mut |object| {
-            if object.unfinished.is_none() {
-                names.push(object.pack);
-            }
-        })?;
-        for name in names {
-            let Some(len) = self.store.head(name)? else { continue };
-            match check_pack(self.store.as_ref(), name, len) {
-                Ok(tail) => {
-                    let (tail_len, footer_digest) = (tail.len, tail.digest);
-                    let chunks = &tail.footer.chunks;
-                    let pack = RebuiltPack { name, len, tail_len, footer_digest, chunks };
-                    self.ledger.reindex(self.access.write, &pack)?;
-                    report.rebuilt_packs += 1;
-                }
-                Err(error) if error.kind() == ErrorKind::Damaged => {
-                    report.damaged_packs.push(DamagedPack { name, why: error.to_string() });
-                }
-                Err(error) => return Err(error),
             }
         }
         Ok(())

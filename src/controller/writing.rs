@@ -13,11 +13,13 @@ impl Controller {
     /// Opens a session to write a stash.
     pub fn open_session(&self, request: &Open) -> Result<Opened, ControllerError> {
         at_most("digests in one request", request.digests.len() as u64, limits::MAX_MISSING_DIGESTS as u64)?;
+        let owner = self.clock.process();
         let new = NewSession {
             build: &request.build,
             name: &request.name,
             parent: request.parent,
             expires_at: self.clock.now() + LEASE_SECONDS,
+            owner: owner.as_deref(),
         };
         let opened = self.ledger.open_session(&self.access, &new)?;
         let present = self.ledger.pin_present(&self.access, opened.id, &request.digests)?;
@@ -43,7 +45,7 @@ impl Controller {
             at_most("bytes of a pack", intent.len, limits::MAX_PACK_BYTES)?;
             rows.push(PackRow {
                 id: PackId(0),
-                name: random_name(),
+                name: random_name()?,
                 scope: self.access.write,
                 state: PackState::Pending,
                 len: intent.len,
@@ -79,8 +81,8 @@ fn at_most(what: &'static str, asked: u64, most: u64) -> Result<(), ControllerEr
     if asked <= most { Ok(()) } else { Err(ControllerError::TooMuch { what, asked, most }) }
 }
 
-fn random_name() -> PackName {
+fn random_name() -> Result<PackName, ControllerError> {
     let mut name = [0; 16];
-    getrandom::fill(&mut name).expect("the kernel gives random bytes");
-    PackName(name)
+    getrandom::fill(&mut name).map_err(ControllerError::Random)?;
+    Ok(PackName(name))
 }

@@ -166,7 +166,8 @@ fn conflicts_are_errors_before_anything_is_written() {
     let refused = |tree: &Tree| restore(Folder::open(dir.path()).unwrap(), tree, false).err().unwrap();
     let mut tree = Tree::default();
     let error = refused(tree.file("a", 0o600, (1, 1), b"new").file("f", 0o600, (1, 1), b"x"));
-    assert!(error.to_string().contains("--mirror") && error.to_string().starts_with("f is"), "{error}");
+    assert!(error.hint().unwrap().contains("--mirror") && error.to_string().starts_with("f is"), "{error}");
+    assert!(!error.to_string().contains("--mirror"), "a hint has a line of its own");
     let error = refused(Tree::default().file("a", 0o600, (1, 1), b"x").dir("a/b", 0o700));
     assert!(matches!(error, RestoreError::NotAFolder { .. }));
     let error = refused(Tree::default().dir("a", 0o700).file("a", 0o600, (1, 1), b"x"));

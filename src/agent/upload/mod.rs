@@ -10,6 +10,7 @@ mod window;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 use std::sync::Mutex;
 use std::thread;
 
@@ -166,6 +167,23 @@ impl Feed<'_> {
         self.add(digest, bytes, false)
     }
 
+    /// Chunks of files as ranges of `bytes`, which is taken as it is and not copied.
+    pub(super) fn chunks(
+        &mut self,
+        bytes: Vec<u8>,
+        chunks: &[(Digest, Range<usize>)],
+    ) -> Result<(), AgentError> {
+        let fresh: Vec<_> = chunks.iter().filter(|(digest, _)| self.seen.insert(*digest)).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        if self.window.is_full(bytes.len(), fresh.len()) {
+            self.flush()?;
+        }
+        self.window.take(bytes, fresh);
+        Ok(())
+    }
+
     /// A page or the root. After the first of them no file's chunk may follow.
     pub(super) fn manifest_chunk(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), AgentError> {
         self.add(digest, bytes, true)
@@ -175,7 +193,7 @@ impl Feed<'_> {
         if !self.seen.insert(digest) {
             return Ok(());
         }
-        if self.window.is_full(bytes.len()) {
+        if self.window.is_full(bytes.len(), 1) {
             self.flush()?;
         }
         self.window.push(digest, bytes, manifest);

@@ -1,10 +1,12 @@
 //! Chunks that the controller is asked about together, and the asker that turns the missing ones into frames.
 
+use std::ops::Range;
+
 use crossbeam_channel::Receiver;
 
-use crate::model::limits::{MAX_FRAME_BYTES, MAX_MISSING_DIGESTS};
+use crate::model::Digest;
+use crate::model::limits::{FRAME_BYTES, MAX_MISSING_DIGESTS};
 use crate::model::progress::Progress;
-use crate::model::{ChunkRef, Digest};
 use crate::pack::{FrameBuilder, PlainFrame};
 
 use super::packer::Compressors;
@@ -15,10 +17,18 @@ use crate::agent::error::AgentError;
 /// Some consecutive chunks with their bytes.
 #[derive(Default)]
 pub(super) struct Window {
-    bytes: Vec<u8>,
-    chunks: Vec<ChunkRef>,
+    buffers: Vec<Vec<u8>>,
+    buffer_bytes: usize,
+    chunks: Vec<WindowChunk>,
     /// How many of `chunks` belong to files; the rest to the manifest.
     file_chunks: usize,
+}
+
+/// A chunk as a range of one of the buffers.
+struct WindowChunk {
+    digest: Digest,
+    buffer: usize,
+    range: Range<usize>,
 }
 
 impl Window {
@@ -26,19 +36,41 @@ impl Window {
         self.chunks.is_empty()
     }
 
-    /// Whether `more` bytes would be too many.
-    pub(super) fn is_full(&self, more: usize) -> bool {
-        self.chunks.len() >= MAX_MISSING_DIGESTS
-            || (!self.is_empty() && self.bytes.len() + more > WINDOW_BYTES)
+    /// Whether `bytes` and `chunks` more would be too many.
+    pub(super) const fn is_full(&self, bytes: usize, chunks: usize) -> bool {
+        let full =
+            self.buffer_bytes + bytes > WINDOW_BYTES || self.chunks.len() + chunks > MAX_MISSING_DIGESTS;
+        full && !self.is_empty()
     }
 
+    /// Takes a buffer and the chunks of files that are wanted of it.
+    pub(super) fn take<'c>(
+        &mut self,
+        bytes: Vec<u8>,
+        chunks: impl IntoIterator<Item = &'c (Digest, Range<usize>)>,
+    ) {
+        let buffer = self.buffers.len();
+        let chunk = |(digest, range): &(Digest, Range<usize>)| WindowChunk {
+            digest: *digest,
+            buffer,
+            range: range.clone(),
+        };
+        self.chunks.extend(chunks.into_iter().map(chunk));
+        self.file_chunks = self.chunks.len();
+        self.buffer_bytes += bytes.len();
+        self.buffers.push(bytes);
+    }
+
+    /// Copies one chunk.
     pub(super) fn push(&mut self, digest: Digest, bytes: &[u8], manifest: bool) {
-        debug_assert!(bytes.len() <= MAX_FRAME_BYTES, "the chunker and the page cutter stay far below");
-        if self.bytes.capacity() == 0 {
-            self.bytes.reserve(bytes.len().max(1 << 16));
+        if self.buffers.last().is_none_or(|last| last.capacity() - last.len() < bytes.len()) {
+            self.buffers.push(Vec::with_capacity(bytes.len().max(FRAME_BYTES)));
         }
-        self.bytes.extend_from_slice(bytes);
-        self.chunks.push(ChunkRef { digest, len: bytes.len() as u32 });
+        let buffer = self.buffers.len() - 1;
+        let start = self.buffers[buffer].len();
+        self.buffers[buffer].extend_from_slice(bytes);
+        self.buffer_bytes += bytes.len();
+        self.chunks.push(WindowChunk { digest, buffer, range: start..start + bytes.len() });
         if !manifest {
             self.file_chunks = self.chunks.len();
         }
@@ -58,20 +90,18 @@ pub(super) fn ask_and_frame(
     for window in windows {
         let digests: Vec<Digest> = window.chunks.iter().map(|chunk| chunk.digest).collect();
         let missing = session.ask(&digests)?;
-        let mut offset = 0;
         for (index, (chunk, missing)) in window.chunks.iter().zip(missing).enumerate() {
-            let bytes = &window.bytes[offset..offset + chunk.len as usize];
-            offset += chunk.len as usize;
             if !missing {
                 continue;
             }
+            let bytes = &window.buffers[chunk.buffer][chunk.range.clone()];
             let manifest = index >= window.file_chunks;
             if manifest != in_manifest {
                 hand_in(frame.take(), compressors, in_manifest)?;
                 in_manifest = manifest;
             }
             hand_in(frame.push(chunk.digest, bytes), compressors, in_manifest)?;
-            count(counters, progress, chunk.len.into(), manifest);
+            count(counters, progress, bytes.len() as u64, manifest);
         }
     }
     hand_in(frame.take(), compressors, in_manifest)

@@ -13,8 +13,8 @@ use crate::protocol::{BuildId, Committed, SessionId, StashInfo, StashName};
 
 pub use error::LedgerError;
 pub use rows::{
-    Access, CommitRows, NewSession, OpenedSession, PackId, PackRow, PackState, RebuiltPack, ScopeId,
-    SessionRow, StashRow, Sweep, Swept,
+    Access, CommitRows, Creation, MendedStash, NewReader, NewSession, OpenedSession, PackId, PackRow,
+    PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
 };
 pub use sqlite::SqliteLedger;
 
@@ -31,6 +31,8 @@ pub trait Ledger: Send + Sync {
     fn session(&self, session: SessionId, now: i64, lease: i64) -> Result<SessionRow, LedgerError>;
     /// Ends a session: its pins go, its pending packs become `deleted`.
     fn end_session(&self, session: SessionId) -> Result<(), LedgerError>;
+    /// Open sessions that live in a process, with its mark.
+    fn owners(&self) -> Result<Vec<(SessionId, String)>, LedgerError>;
     /// Packs that are pinned to a session.
     fn pinned(&self, session: SessionId) -> Result<Vec<PackRow>, LedgerError>;
 
@@ -71,13 +73,11 @@ pub trait Ledger: Send + Sync {
         build: &BuildId,
         name: &StashName,
     ) -> Result<Option<StashRow>, LedgerError>;
-    /// Opens a read session that pins a stash's packs; the packs that can be read.
+    /// Opens a read session that pins a stash's packs; those packs, quarantined ones last. `None` without the stash.
     fn open_reader(
         &self,
         access: &Access,
-        stash: i64,
-        now: i64,
-        expires_at: i64,
+        new: &NewReader<'_>,
     ) -> Result<Option<(SessionId, Vec<PackRow>)>, LedgerError>;
     /// The stashes of a build, by name.
     fn list(&self, access: &Access, build: &BuildId) -> Result<Vec<StashInfo>, LedgerError>;
@@ -87,17 +87,28 @@ pub trait Ledger: Send + Sync {
     fn copy(&self, access: &Access, from: &BuildId, to: &BuildId, now: i64) -> Result<u64, LedgerError>;
     /// Every stash of every scope, with the packs it refers to.
     fn all_stashes(&self) -> Result<Vec<StashRow>, LedgerError>;
+    /// A stash by number.
+    fn stash(&self, stash: i64) -> Result<Option<StashRow>, LedgerError>;
     /// The packs that a stash refers to, in any state.
     fn stash_packs(&self, stash: i64) -> Result<Vec<PackRow>, LedgerError>;
+    /// Stashes that refer to a quarantined pack.
+    fn broken_stashes(&self) -> Result<Vec<StashRow>, LedgerError>;
+    /// Gives a stash other packs that hold all that it needs; `false` if it was changed or one of them left meanwhile.
+    fn mend(&self, access: &Access, mended: &MendedStash<'_>) -> Result<bool, LedgerError>;
 
     /// Sets a pack aside: what it holds counts as missing. `false` unless it was live or condemned.
     fn quarantine(&self, pack: PackName, why: &str) -> Result<bool, LedgerError>;
     /// Packs in that state.
     fn packs_in(&self, state: PackState) -> Result<Vec<PackRow>, LedgerError>;
-    /// Reaps dead sessions, condemns what nothing needs, and marks `deleted` what no session can come back to.
-    fn sweep(&self, sweep: &Sweep) -> Result<Swept, LedgerError>;
+    /// Reaps dead sessions, condemns what nothing needs, marks `deleted` what no session can come back to, and purges
+    /// the rows of sessions that ended; a committed one stays for a day.
+    fn sweep(&self, sweep: &Sweep<'_>) -> Result<Swept, LedgerError>;
     /// Drops the rows of deleted packs, whose objects are gone.
     fn forget(&self, packs: &[PackId]) -> Result<(), LedgerError>;
-    /// Indexes a pack anew from its footer, as a live pack of that scope.
+    /// Whether the ledger was made beside packs that it does not know, and not rebuilt since.
+    fn needs_rebuild(&self) -> Result<bool, LedgerError>;
+    /// Every pack that can be known is known again.
+    fn rebuilt(&self) -> Result<(), LedgerError>;
+    /// Indexes a live pack anew from its footer; one without a row gets one while the ledger needs to be rebuilt.
     fn reindex(&self, scope: ScopeId, pack: &RebuiltPack<'_>) -> Result<(), LedgerError>;
 }

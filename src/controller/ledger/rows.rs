@@ -2,7 +2,7 @@
 
 use crate::model::manifest::Totals;
 use crate::model::{ChunkRef, Digest, PackName};
-use crate::protocol::{BuildId, SessionId, StashInfo, StashName};
+use crate::protocol::{BuildId, Committed, SessionId, StashInfo, StashName};
 
 /// A scope's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,6 +70,19 @@ pub struct NewSession<'a> {
     pub parent: Option<Digest>,
     /// When the lease ends.
     pub expires_at: i64,
+    /// The mark of the process that it ends with, if it is one of this machine's.
+    pub owner: Option<&'a str>,
+}
+
+/// A read session to open.
+#[derive(Clone, Copy, Debug)]
+pub struct NewReader<'a> {
+    /// The stash to read.
+    pub stash: i64,
+    /// When the lease ends.
+    pub expires_at: i64,
+    /// As in [`NewSession`].
+    pub owner: Option<&'a str>,
 }
 
 /// A session that was opened.
@@ -91,7 +104,7 @@ pub struct SessionRow {
     /// Its name.
     pub name: StashName,
     /// The answer that was given, if it has committed.
-    pub committed: Option<Digest>,
+    pub committed: Option<Committed>,
 }
 
 /// All that one commit writes.
@@ -126,19 +139,45 @@ pub struct StashRow {
     pub info: StashInfo,
 }
 
+/// Other packs for a stash that refers to a quarantined one.
+#[derive(Debug)]
+pub struct MendedStash<'a> {
+    /// The stash as it was followed.
+    pub stash: &'a StashRow,
+    /// As in [`CommitRows`].
+    pub pages: &'a [(Digest, Vec<PackId>)],
+    /// As in [`CommitRows`].
+    pub packs: &'a [PackId],
+    /// As in [`CommitRows`].
+    pub manifest_packs: &'a [PackId],
+}
+
+/// What to do where no ledger is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Creation {
+    /// Nothing: there are packs, so there was a ledger.
+    Refuse,
+    /// Make one.
+    New,
+    /// Make one that knows that it does not know the packs beside it.
+    BesidePacks,
+}
+
 /// How to sweep.
 #[derive(Clone, Copy, Debug)]
-pub struct Sweep {
+pub struct Sweep<'a> {
     /// The controller's clock.
     pub now: i64,
     /// Compute everything, then change nothing.
     pub dry_run: bool,
+    /// Sessions whose process is gone.
+    pub ended: &'a [SessionId],
 }
 
 /// What a sweep found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Sessions whose lease had ended.
+    /// Sessions whose lease or process had ended.
     pub reaped_sessions: u64,
     /// Packs newly condemned.
     pub condemned: u64,

@@ -54,7 +54,7 @@ pub enum RestoreError {
         target: EntryPath,
     },
     /// A folder stands where another kind of entry belongs.
-    #[error("{path} is a folder here and a {noun} in the stash\nhint: --mirror replaces the folder")]
+    #[error("{path} is a folder here and a {noun} in the stash")]
     FolderInTheWay {
         /// The folder.
         path: EntryPath,
@@ -83,6 +83,16 @@ pub enum RestoreError {
     /// The worker threads did not start.
     #[error("cannot start worker threads")]
     Threads(#[source] rayon::ThreadPoolBuildError),
+}
+
+impl RestoreError {
+    /// What the user may do next, for a `hint:` line.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::FolderInTheWay { .. } => Some("--mirror replaces the folder"),
+            _ => None,
+        }
+    }
 }
 
 /// For `map_err`: names what was tried and where.

@@ -23,6 +23,8 @@ pub struct Selection {
     includes: Option<Vec<Pattern>>,
     excludes: Vec<Pattern>,
     gitignore: bool,
+    /// Patterns that no path can match, as they were given.
+    absolute: Vec<String>,
 }
 
 /// Jenkins's and Ant's default excludes, each below any folder (`DirectoryScanner.DEFAULTEXCLUDES` of Ant 1.10).
@@ -40,12 +42,19 @@ impl Selection {
             let below_any = |name| format!("**/{name}");
             excludes.extend(parse(&DEFAULT_EXCLUDES.split(' ').map(below_any).collect::<Vec<_>>())?);
         }
-        Ok(Self { includes, excludes, gitignore: options.gitignore })
+        Ok(Self { includes, excludes, gitignore: options.gitignore, absolute: absolute(options) })
     }
 
     /// Takes every path.
     pub const fn everything() -> Self {
-        Self { includes: None, excludes: Vec::new(), gitignore: false }
+        Self { includes: None, excludes: Vec::new(), gitignore: false, absolute: Vec::new() }
+    }
+
+    /// A line for each pattern that cannot match any path, for people to read.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.absolute
+            .iter()
+            .map(|pattern| format!("patterns are relative to the workspace: `{pattern}` matches nothing"))
     }
 
     /// Whether a file, symlink or fifo is chosen.
@@ -83,6 +92,12 @@ impl Selection {
     }
 }
 
+/// The patterns that begin with a separator, Ant's way to match nothing.
+fn absolute(options: &SelectOptions) -> Vec<String> {
+    let all = options.includes.iter().chain(&options.excludes).flat_map(|text| patterns(text));
+    all.filter(|pattern| pattern.starts_with(['/', '\\'])).map(str::to_owned).collect()
+}
+
 /// The patterns in one string.
 fn patterns(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|pattern| !pattern.is_empty())
@@ -117,6 +132,17 @@ mod tests {
             assert!(selection(blank, &[]).takes_everything());
         }
         assert!(!takes(&selection(&["/a"], &[]), "a"), "an absolute include takes nothing");
+    }
+
+    #[test]
+    fn patterns_that_can_match_nothing_are_named() {
+        let warnings = |includes: &[&str], excludes: &[&str]| -> Vec<String> {
+            selection(includes, excludes).warnings().collect()
+        };
+        assert!(warnings(&["a/b, *.c"], &["**/x"]).is_empty());
+        let named = warnings(&["a, /b/**"], &["\\c"]);
+        assert_eq!(named.len(), 2);
+        assert!(named[0].contains("`/b/**`") && named[1].contains("`\\c`"));
     }
 
     #[test]

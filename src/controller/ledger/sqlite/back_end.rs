@@ -1,8 +1,8 @@
 //! The `Ledger` trait on SQLite: each method by the file that holds its SQL. Nothing else.
 
 use crate::controller::ledger::{
-    Access, CommitRows, Ledger, LedgerError, NewSession, OpenedSession, PackId, PackRow, PackState,
-    RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
+    Access, CommitRows, Ledger, LedgerError, MendedStash, NewReader, NewSession, OpenedSession, PackId,
+    PackRow, PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
 };
 use crate::model::{Digest, PackName};
 use crate::protocol::{BuildId, Committed, SessionId, StashInfo, StashName};
@@ -38,6 +38,10 @@ impl Ledger for SqliteLedger {
 
     fn end_session(&self, session: SessionId) -> Result<(), LedgerError> {
         self.close_session(session)
+    }
+
+    fn owners(&self) -> Result<Vec<(SessionId, String)>, LedgerError> {
+        self.open_sessions_in_processes()
     }
 
     fn pinned(&self, session: SessionId) -> Result<Vec<PackRow>, LedgerError> {
@@ -99,11 +103,9 @@ impl Ledger for SqliteLedger {
     fn open_reader(
         &self,
         access: &Access,
-        stash: i64,
-        now: i64,
-        expires_at: i64,
+        new: &NewReader<'_>,
     ) -> Result<Option<(SessionId, Vec<PackRow>)>, LedgerError> {
-        self.insert_reader(access, stash, now, expires_at)
+        self.insert_reader(access, new)
     }
 
     fn list(&self, access: &Access, build: &BuildId) -> Result<Vec<StashInfo>, LedgerError> {
@@ -122,8 +124,20 @@ impl Ledger for SqliteLedger {
         self.every_stash()
     }
 
+    fn stash(&self, stash: i64) -> Result<Option<StashRow>, LedgerError> {
+        self.stash_numbered(stash)
+    }
+
     fn stash_packs(&self, stash: i64) -> Result<Vec<PackRow>, LedgerError> {
         self.packs_of(stash)
+    }
+
+    fn broken_stashes(&self) -> Result<Vec<StashRow>, LedgerError> {
+        self.stashes_on_quarantined_packs()
+    }
+
+    fn mend(&self, access: &Access, mended: &MendedStash<'_>) -> Result<bool, LedgerError> {
+        self.mend_stash(access, mended)
     }
 
     fn quarantine(&self, pack: PackName, why: &str) -> Result<bool, LedgerError> {
@@ -134,12 +148,20 @@ impl Ledger for SqliteLedger {
         self.packs_of_state(state)
     }
 
-    fn sweep(&self, sweep: &Sweep) -> Result<Swept, LedgerError> {
+    fn sweep(&self, sweep: &Sweep<'_>) -> Result<Swept, LedgerError> {
         self.sweep_packs(sweep)
     }
 
     fn forget(&self, packs: &[PackId]) -> Result<(), LedgerError> {
         self.drop_packs(packs)
+    }
+
+    fn needs_rebuild(&self) -> Result<bool, LedgerError> {
+        self.is_beside_unknown_packs()
+    }
+
+    fn rebuilt(&self) -> Result<(), LedgerError> {
+        self.note_rebuilt()
     }
 
     fn reindex(&self, scope: ScopeId, pack: &RebuiltPack<'_>) -> Result<(), LedgerError> {

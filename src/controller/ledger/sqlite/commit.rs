@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::controller::ledger::{Access, CommitRows, LedgerError, PackId, SessionRow};
+use crate::controller::ledger::{Access, CommitRows, LedgerError, MendedStash, PackId, SessionRow};
 use crate::model::Digest;
 use crate::model::manifest::Totals;
 use crate::protocol::{BuildId, Committed};
@@ -11,7 +11,26 @@ use super::connection::{SqliteLedger, Sync};
 use super::rows::{STASH, find_stash, signed, stash};
 use super::sessions::{drop_holds, require_open, whole_stash};
 
+/// How long a commit's answer is kept for its repetition.
+const ANSWER_SECONDS: i64 = 24 * 60 * 60;
+
 impl SqliteLedger {
+    pub(super) fn mend_stash(&self, access: &Access, mended: &MendedStash<'_>) -> Result<bool, LedgerError> {
+        self.write_if(Sync::Durable, |transaction| {
+            let stash = mended.stash;
+            let same = transaction
+                .prepare_cached("SELECT 1 FROM stashes WHERE id = ?1 AND root = ?2")?
+                .exists(params![stash.id, stash.info.id.as_bytes()])?;
+            if !same || keep_live(transaction, mended.packs)?.is_some() {
+                return Ok((false, false));
+            }
+            mark_manifest(transaction, mended.manifest_packs)?;
+            index_pages(transaction, access, mended.pages)?;
+            refer_to(transaction, stash.id, mended.packs)?;
+            Ok((true, true))
+        })
+    }
+
     pub(super) fn commit_known_root(
         &self,
         access: &Access,
@@ -34,8 +53,9 @@ impl SqliteLedger {
             if id != source {
                 refer(transaction, id, source)?;
             }
-            finish(transaction, at, root)?;
-            Ok(Some(Committed { stash: by_id(transaction, id)?.info, replaced }))
+            let committed = Committed { stash: by_id(transaction, id)?.info, replaced };
+            finish(transaction, at, &committed, now)?;
+            Ok(Some(committed))
         })
     }
 
@@ -47,17 +67,18 @@ impl SqliteLedger {
         self.write(Sync::Durable, |transaction| {
             require_open(transaction, rows.session.id, rows.now)?;
             make_live(transaction, rows)?;
+            if let Some(gone) = keep_live(transaction, rows.packs)? {
+                return Err(LedgerError::PackGone(gone.0));
+            }
+            mark_manifest(transaction, rows.manifest_packs)?;
             index_chunks(transaction, access, rows)?;
-            index_pages(transaction, access, rows)?;
+            index_pages(transaction, access, rows.pages)?;
             let (root, totals, now) = (rows.root, rows.totals, rows.now);
             let (id, replaced) = point(transaction, &Target { access, at: rows.session, root, totals, now })?;
-            transaction.prepare_cached("DELETE FROM stash_packs WHERE stash = ?1")?.execute([id])?;
-            let mut refer = transaction.prepare_cached("INSERT INTO stash_packs VALUES (?1, ?2)")?;
-            for pack in rows.packs {
-                refer.execute([id, pack.0])?;
-            }
-            finish(transaction, rows.session, rows.root)?;
-            Ok(Committed { stash: by_id(transaction, id)?.info, replaced })
+            refer_to(transaction, id, rows.packs)?;
+            let committed = Committed { stash: by_id(transaction, id)?.info, replaced };
+            finish(transaction, rows.session, &committed, now)?;
+            Ok(committed)
         })
     }
 }
@@ -71,21 +92,32 @@ fn make_live(transaction: &Transaction<'_>, rows: &CommitRows<'_>) -> Result<(),
             return Err(LedgerError::PackGone(pack.0));
         }
     }
-    // Compare and set: a condemned pack comes back here or not at all.
+    Ok(())
+}
+
+/// Compare and set: a condemned pack comes back here or not at all. The first that is gone, if one is.
+fn keep_live(transaction: &Transaction<'_>, packs: &[PackId]) -> Result<Option<PackId>, LedgerError> {
     let mut keep = transaction.prepare_cached(
         "UPDATE packs SET state = 1, condemned_by = NULL WHERE id = ?1 AND state IN (1, 2)",
     )?;
-    for pack in rows.packs {
+    for pack in packs {
         if keep.execute([pack.0])? != 1 {
-            return Err(LedgerError::PackGone(pack.0));
+            return Ok(Some(*pack));
         }
     }
-    let mut manifest =
+    Ok(None)
+}
+
+fn mark_manifest(transaction: &Transaction<'_>, packs: &[PackId]) -> Result<(), LedgerError> {
+    let mut mark =
         transaction.prepare_cached("UPDATE packs SET has_manifest = 1 WHERE id = ?1 AND has_manifest = 0")?;
-    for pack in rows.manifest_packs {
-        manifest.execute([pack.0])?;
-    }
-    Ok(())
+    packs.iter().try_for_each(|pack| Ok(mark.execute([pack.0]).map(drop)?))
+}
+
+fn refer_to(transaction: &Transaction<'_>, stash: i64, packs: &[PackId]) -> Result<(), LedgerError> {
+    transaction.prepare_cached("DELETE FROM stash_packs WHERE stash = ?1")?.execute([stash])?;
+    let mut refer = transaction.prepare_cached("INSERT INTO stash_packs VALUES (?1, ?2)")?;
+    packs.iter().try_for_each(|pack| Ok(refer.execute([stash, pack.0]).map(drop)?))
 }
 
 fn index_chunks(
@@ -133,11 +165,11 @@ fn heal(transaction: &Transaction<'_>, broken: PackId, new: PackId) -> Result<()
 fn index_pages(
     transaction: &Transaction<'_>,
     access: &Access,
-    rows: &CommitRows<'_>,
+    pages: &[(Digest, Vec<PackId>)],
 ) -> Result<(), LedgerError> {
     let mut clear = transaction.prepare_cached("DELETE FROM page_packs WHERE scope = ?1 AND page = ?2")?;
     let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO page_packs VALUES (?1, ?2, ?3)")?;
-    for (page, packs) in rows.pages {
+    for (page, packs) in pages {
         clear.execute(params![access.write.0, page.as_bytes()])?;
         for pack in packs {
             insert.execute(params![access.write.0, page.as_bytes(), pack.0])?;
@@ -218,10 +250,19 @@ pub(super) fn build_id(
     Ok(statement.query_row(parameters, |row| row.get(0))?)
 }
 
-fn finish(transaction: &Transaction<'_>, at: &SessionRow, root: Digest) -> Result<(), LedgerError> {
+/// The session has committed, and can be asked for its answer for a day.
+fn finish(
+    transaction: &Transaction<'_>,
+    at: &SessionRow,
+    committed: &Committed,
+    now: i64,
+) -> Result<(), LedgerError> {
+    let answer = serde_json::to_string(committed).map_err(|_| LedgerError::Row("answer"))?;
     transaction
-        .prepare_cached("UPDATE sessions SET state = 1, root = ?2 WHERE id = ?1")?
-        .execute(params![signed(at.id.0), root.as_bytes()])?;
+        .prepare_cached(
+            "UPDATE sessions SET state = 1, root = ?2, answer = ?3, expires_at = ?4 WHERE id = ?1",
+        )?
+        .execute(params![signed(at.id.0), committed.stash.id.as_bytes(), answer, now + ANSWER_SECONDS])?;
     drop_holds(transaction, at.id)
 }
 

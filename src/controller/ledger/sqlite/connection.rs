@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
-use crate::controller::ledger::LedgerError;
+use crate::controller::ledger::{Creation, LedgerError};
 
 use super::schema::MIGRATIONS;
 
@@ -32,23 +32,23 @@ pub(super) enum Sync {
 }
 
 impl SqliteLedger {
-    /// Opens the ledger at `path`, or makes it if `may_create` says so, asked while nobody else can write.
+    /// Opens the ledger at `path`, or makes it as `creation` says, asked while nobody else can write.
     ///
     /// An up-to-date ledger costs one read of its header: nothing is written, synced or checked.
-    pub fn open(path: &Path, may_create: impl FnOnce() -> bool) -> Result<Self, LedgerError> {
+    pub fn open(path: &Path, creation: impl FnOnce() -> Creation) -> Result<Self, LedgerError> {
         let ledger = Self { path: path.to_owned(), connection: Mutex::new(Connection::open(path)?) };
-        ledger.prepare(may_create).map_err(|error| ledger.named(error))?;
+        ledger.prepare(creation).map_err(|error| ledger.named(error))?;
         Ok(ledger)
     }
 
     /// A ledger that lives as long as this value.
     pub fn in_memory() -> Result<Self, LedgerError> {
         let ledger = Self { path: ":memory:".into(), connection: Mutex::new(Connection::open_in_memory()?) };
-        ledger.prepare(|| true)?;
+        ledger.prepare(|| Creation::New)?;
         Ok(ledger)
     }
 
-    fn prepare(&self, may_create: impl FnOnce() -> bool) -> Result<(), LedgerError> {
+    fn prepare(&self, creation: impl FnOnce() -> Creation) -> Result<(), LedgerError> {
         let mut connection = self.lock();
         connection.busy_timeout(BUSY)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -61,7 +61,7 @@ impl SqliteLedger {
             found if found > known => Err(LedgerError::NewerSchema { found, known }),
             _ => {
                 use_wal(&connection)?;
-                self.migrate(&mut connection, may_create)
+                self.migrate(&mut connection, creation)
             }
         }
     }
@@ -69,15 +69,19 @@ impl SqliteLedger {
     fn migrate(
         &self,
         connection: &mut Connection,
-        may_create: impl FnOnce() -> bool,
+        creation: impl FnOnce() -> Creation,
     ) -> Result<(), LedgerError> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = version(&transaction)?;
-        if done == 0 && !may_create() {
+        let creation = if done == 0 { creation() } else { Creation::New };
+        if creation == Creation::Refuse {
             return Err(LedgerError::Missing(self.path.clone()));
         }
         for migration in MIGRATIONS.iter().skip(usize::try_from(done).unwrap_or(0)) {
             transaction.execute_batch(migration)?;
+        }
+        if creation == Creation::BesidePacks {
+            transaction.execute("INSERT INTO meta VALUES ('needs_rebuild', '')", [])?;
         }
         transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
         Ok(transaction.commit()?)
@@ -125,6 +129,18 @@ impl SqliteLedger {
             Ok(value)
         };
         run().map_err(|error| self.named(error))
+    }
+
+    /// Copies the log back into the file and empties it, if nobody is in the way; otherwise somebody else will.
+    pub(super) fn fold_log(&self) -> Result<(), LedgerError> {
+        let connection = self.lock();
+        connection.busy_timeout(Duration::ZERO)?;
+        let folded = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        connection.busy_timeout(BUSY)?;
+        folded.or_else(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Ok(()),
+            _ => Err(self.named(error.into())),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {

@@ -4,7 +4,9 @@
 ///
 /// `packs.state`: 0 pending, 1 live, 2 condemned, 3 quarantined, 4 deleted. `sessions.kind`: 0 write, 1 read;
 /// `sessions.state`: 0 open, 1 committed, 2 ended. `packs.condemned_by` is the highest session number at the
-/// condemnation: numbers order sessions and condemnations without any clock.
+/// condemnation: numbers order sessions and condemnations without any clock. `sessions.owner` is the mark of the process
+/// that the session ends with; `sessions.answer` what its commit was answered (JSON), kept until `expires_at`.
+/// `meta` has `needs_rebuild` while the ledger stands beside packs that it does not know.
 pub(super) const MIGRATIONS: &[&str] = &["
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE tenants (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -40,4 +42,7 @@ CREATE INDEX pins_by_pack ON pins (pack);
 INSERT INTO meta VALUES ('identity', lower(hex(randomblob(16))));
 INSERT INTO tenants VALUES (1, 'local');
 INSERT INTO scopes VALUES (1, 1, 'local');
+", "
+ALTER TABLE sessions ADD COLUMN owner TEXT;
+ALTER TABLE sessions ADD COLUMN answer TEXT;
 "];

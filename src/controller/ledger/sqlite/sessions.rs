@@ -4,10 +4,10 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::controller::ledger::{Access, LedgerError, NewSession, OpenedSession, PackRow, SessionRow};
 use crate::model::Digest;
-use crate::protocol::{BuildId, SessionId, StashName};
+use crate::protocol::{BuildId, Committed, SessionId, StashName};
 
 use super::connection::{SqliteLedger, Sync};
-use super::rows::{PACK, all, pack, scope_list, signed};
+use super::rows::{PACK, all, pack, scope_list, signed, unsigned};
 
 impl SqliteLedger {
     pub(super) fn insert_session(
@@ -18,8 +18,8 @@ impl SqliteLedger {
         self.write(Sync::Ordered, |transaction| {
             transaction
                 .prepare_cached(
-                    "INSERT INTO sessions (kind, state, scope, project, build, name, parent, expires_at)
-                     VALUES (0, 0, ?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT INTO sessions (kind, state, scope, project, build, name, parent, expires_at, owner)
+                     VALUES (0, 0, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
                 .execute(params![
                     access.write.0,
@@ -27,7 +27,8 @@ impl SqliteLedger {
                     new.build.build,
                     new.name.as_str(),
                     new.parent.as_ref().map(Digest::as_bytes),
-                    new.expires_at
+                    new.expires_at,
+                    new.owner
                 ])?;
             let id = transaction.last_insert_rowid();
             let whole = match new.parent {
@@ -50,7 +51,7 @@ impl SqliteLedger {
         lease: i64,
     ) -> Result<SessionRow, LedgerError> {
         let sql =
-            "SELECT state, project, build, name, expires_at, root FROM sessions WHERE id = ?1 AND kind = 0";
+            "SELECT state, project, build, name, expires_at, answer FROM sessions WHERE id = ?1 AND kind = 0";
         let (row, state, expires_at) = self.read(|transaction| {
             let mut statement = transaction.prepare_cached(sql)?;
             let mut rows = statement.query([signed(id.0)])?;
@@ -60,7 +61,7 @@ impl SqliteLedger {
                 id,
                 build: BuildId { project: row.get(1)?, build: row.get(2)? },
                 name: StashName::try_from(name).map_err(|_| LedgerError::Row("session's name"))?,
-                committed: row.get::<_, Option<[u8; 32]>>(5)?.map(Digest::from_bytes),
+                committed: row.get::<_, Option<String>>(5)?.map(|json| answer(&json)).transpose()?,
             };
             Ok((session, row.get::<_, i64>(0)?, row.get::<_, i64>(4)?))
         })?;
@@ -94,10 +95,21 @@ impl SqliteLedger {
         })
     }
 
+    pub(super) fn open_sessions_in_processes(&self) -> Result<Vec<(SessionId, String)>, LedgerError> {
+        let sql = "SELECT id, owner FROM sessions WHERE state = 0 AND owner IS NOT NULL";
+        self.read(|transaction| {
+            all(transaction, sql, [], |row| Ok((SessionId(unsigned(row, 0)?), row.get(1)?)))
+        })
+    }
+
     pub(super) fn pinned_packs(&self, id: SessionId) -> Result<Vec<PackRow>, LedgerError> {
         let sql = format!("SELECT {PACK} FROM pins JOIN packs p ON p.id = pins.pack WHERE pins.session = ?1");
         self.read(|transaction| all(transaction, &sql, [signed(id.0)], pack))
     }
+}
+
+fn answer(json: &str) -> Result<Committed, LedgerError> {
+    serde_json::from_str(json).map_err(|_| LedgerError::Row("session's answer"))
 }
 
 /// Fails unless the session is open and its lease runs.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
-use crate::controller::ledger::{Access, LedgerError, PackRow, StashRow};
+use crate::controller::ledger::{Access, LedgerError, NewReader, PackRow, StashRow};
 use crate::protocol::{BuildId, SessionId, StashInfo, StashName};
 
 use super::commit::{build_id, refer};
@@ -22,27 +22,25 @@ impl SqliteLedger {
     pub(super) fn insert_reader(
         &self,
         access: &Access,
-        stash: i64,
-        now: i64,
-        expires_at: i64,
+        new: &NewReader<'_>,
     ) -> Result<Option<(SessionId, Vec<PackRow>)>, LedgerError> {
         self.write(Sync::Ordered, |transaction| {
             let inserted = transaction
                 .prepare_cached(
-                    "INSERT INTO sessions (kind, state, scope, project, build, name, parent, expires_at)
-                     SELECT 1, 0, ?2, b.project, b.build, s.name, s.root, ?3
-                     FROM stashes s JOIN builds b ON b.id = s.build WHERE s.id = ?1 AND ?3 > ?4",
+                    "INSERT INTO sessions (kind, state, scope, project, build, name, parent, expires_at, owner)
+                     SELECT 1, 0, ?2, b.project, b.build, s.name, s.root, ?3, ?4
+                     FROM stashes s JOIN builds b ON b.id = s.build WHERE s.id = ?1",
                 )?
-                .execute([stash, access.write.0, expires_at, now])?;
+                .execute(params![new.stash, access.write.0, new.expires_at, new.owner])?;
             if inserted == 0 {
                 return Ok(None);
             }
             let session = transaction.last_insert_rowid();
             let sql = format!(
                 "SELECT {PACK} FROM stash_packs r JOIN packs p ON p.id = r.pack
-                 WHERE r.stash = ?1 AND p.state IN (1, 2) ORDER BY p.id"
+                 WHERE r.stash = ?1 AND p.state IN (1, 2, 3) ORDER BY p.state = 3, p.id"
             );
-            let packs = all(transaction, &sql, [stash], pack)?;
+            let packs = all(transaction, &sql, [new.stash], pack)?;
             let mut pin = transaction.prepare_cached("INSERT INTO pins VALUES (?1, ?2)")?;
             for row in &packs {
                 pin.execute([session, row.id.0])?;
@@ -107,6 +105,18 @@ impl SqliteLedger {
 
     pub(super) fn every_stash(&self) -> Result<Vec<StashRow>, LedgerError> {
         self.read(|transaction| all(transaction, &format!("{STASH} ORDER BY s.id"), [], stash))
+    }
+
+    pub(super) fn stash_numbered(&self, id: i64) -> Result<Option<StashRow>, LedgerError> {
+        self.read(|transaction| Ok(all(transaction, &format!("{STASH} WHERE s.id = ?1"), [id], stash)?.pop()))
+    }
+
+    pub(super) fn stashes_on_quarantined_packs(&self) -> Result<Vec<StashRow>, LedgerError> {
+        let sql = format!(
+            "{STASH} WHERE s.id IN (SELECT r.stash FROM packs q JOIN stash_packs r ON r.pack = q.id WHERE q.state = 3)
+             ORDER BY s.id"
+        );
+        self.read(|transaction| all(transaction, &sql, [], stash))
     }
 
     pub(super) fn packs_of(&self, stash: i64) -> Result<Vec<PackRow>, LedgerError> {

@@ -16,6 +16,8 @@ use super::rows::{PACK, all, pack, signed, state_number, unsigned};
 use super::sessions::drop_holds;
 
 const UNREFERRED: &str = "NOT EXISTS (SELECT 1 FROM stash_packs r WHERE r.pack = packs.id)";
+/// One row while the ledger stands beside packs that it does not know.
+const NEEDS_REBUILD: &str = "SELECT 1 FROM meta WHERE key = 'needs_rebuild'";
 const UNPINNED: &str = "NOT EXISTS (SELECT 1 FROM pins WHERE pins.pack = packs.id)";
 
 impl SqliteLedger {
@@ -65,9 +67,9 @@ impl SqliteLedger {
         })
     }
 
-    pub(super) fn sweep_packs(&self, sweep: &Sweep) -> Result<Swept, LedgerError> {
-        self.write_if(Sync::Durable, |transaction| {
-            let mut swept = Swept { reaped_sessions: reap(transaction, sweep.now)?, ..Swept::default() };
+    pub(super) fn sweep_packs(&self, sweep: &Sweep<'_>) -> Result<Swept, LedgerError> {
+        let swept = self.write_if(Sync::Durable, |transaction| {
+            let mut swept = Swept { reaped_sessions: reap(transaction, sweep)?, ..Swept::default() };
             swept.condemned = condemn(transaction)?;
             doom(transaction)?;
             swept.deleted =
@@ -79,7 +81,11 @@ impl SqliteLedger {
                 swept.until = transaction.query_row(sql, [], |row| row.get(0))?;
             }
             Ok((swept, !sweep.dry_run))
-        })
+        })?;
+        if !sweep.dry_run {
+            self.fold_log()?;
+        }
+        Ok(swept)
     }
 
     pub(super) fn drop_packs(&self, packs: &[PackId]) -> Result<(), LedgerError> {
@@ -103,13 +109,25 @@ impl SqliteLedger {
         })
     }
 
+    pub(super) fn is_beside_unknown_packs(&self) -> Result<bool, LedgerError> {
+        self.read(|transaction| Ok(transaction.prepare_cached(NEEDS_REBUILD)?.exists([])?))
+    }
+
+    pub(super) fn note_rebuilt(&self) -> Result<(), LedgerError> {
+        self.write(Sync::Durable, |transaction| {
+            transaction.execute("DELETE FROM meta WHERE key = 'needs_rebuild'", [])?;
+            Ok(())
+        })
+    }
+
     pub(super) fn index_again(&self, scope: ScopeId, found: &RebuiltPack<'_>) -> Result<(), LedgerError> {
         self.write(Sync::Durable, |transaction| {
+            // Beside a ledger that was never lost, a pack without a row is on its way out.
             transaction
-                .prepare_cached(
+                .prepare_cached(&format!(
                     "INSERT INTO packs (name, scope, state, len, tail_len, footer_digest, has_manifest, session)
-                     VALUES (?1, ?2, 1, ?3, ?4, ?5, 1, 0) ON CONFLICT (name) DO NOTHING",
-                )?
+                     SELECT ?1, ?2, 1, ?3, ?4, ?5, 0, 0 WHERE EXISTS ({NEEDS_REBUILD}) ON CONFLICT (name) DO NOTHING",
+                ))?
                 .execute(params![
                     found.name.0,
                     scope.0,
@@ -136,14 +154,21 @@ impl SqliteLedger {
     }
 }
 
-fn reap(transaction: &Transaction<'_>, now: i64) -> Result<u64, LedgerError> {
+fn reap(transaction: &Transaction<'_>, sweep: &Sweep<'_>) -> Result<u64, LedgerError> {
     let sql = "SELECT id FROM sessions WHERE state = 0 AND expires_at <= ?1";
-    let dead = all(transaction, sql, [now], |row| Ok(SessionId(unsigned(row, 0)?)))?;
-    for id in &dead {
-        transaction.prepare_cached("UPDATE sessions SET state = 2 WHERE id = ?1")?.execute([signed(id.0)])?;
-        drop_holds(transaction, *id)?;
+    let mut dead = all(transaction, sql, [sweep.now], |row| Ok(SessionId(unsigned(row, 0)?)))?;
+    dead.extend_from_slice(sweep.ended);
+    let mut end = transaction.prepare_cached("UPDATE sessions SET state = 2 WHERE id = ?1 AND state = 0")?;
+    let mut reaped = 0;
+    for id in dead {
+        if end.execute([signed(id.0)])? == 1 {
+            drop_holds(transaction, id)?;
+            reaped += 1;
+        }
     }
-    Ok(dead.len() as u64)
+    transaction
+        .execute("DELETE FROM sessions WHERE state = 2 OR (state = 1 AND expires_at <= ?1)", [sweep.now])?;
+    Ok(reaped)
 }
 
 fn condemn(transaction: &Transaction<'_>) -> Result<u64, LedgerError> {
@@ -155,9 +180,9 @@ fn condemn(transaction: &Transaction<'_>) -> Result<u64, LedgerError> {
 }
 
 fn doom(transaction: &Transaction<'_>) -> Result<(), LedgerError> {
-    // A quarantined pack is never read again, so no session can want it back.
+    // No commit can bring a quarantined pack back; a reader may still be after what is whole in it.
     let sql = format!(
-        "UPDATE packs SET state = 4 WHERE {UNREFERRED} AND (state = 3 OR (state = 2 AND {UNPINNED} AND NOT EXISTS
+        "UPDATE packs SET state = 4 WHERE {UNREFERRED} AND {UNPINNED} AND (state = 3 OR (state = 2 AND NOT EXISTS
            (SELECT 1 FROM sessions WHERE sessions.state = 0 AND sessions.id <= packs.condemned_by)))"
     );
     transaction.execute(&sql, [])?;
