@@ -1,6 +1,6 @@
 //! Proves that includes and excludes choose what Ant chooses: the real `ant` is asked about generated patterns and
 //! paths, all in one run. Needs `ant`; without it the test says so and passes, unless `PANNIER_TESTS_MUST_RUN=1`.
-
+#![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 #![allow(clippy::unwrap_used)] // helpers of a test may panic; clippy only knows that of test functions
 
 use std::collections::BTreeSet;

@@ -1,4 +1,5 @@
 //! What people type and see: names, filters, messages, hints, exit codes, JSON.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 #![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 
 mod support;

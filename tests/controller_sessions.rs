@@ -1,5 +1,7 @@
 //! The in-process controller from outside: commits, unchanged stashes, sweeps, damage; interleavings of two writers
 //! and a sweep, after each of which every committed stash must still be whole.
+#![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -348,7 +350,7 @@ fn no_schedule_of_writers_sweeps_and_removals_loses_a_chunk() {
                 8 => {
                     assert!(
                         controller.remove(&build(), &name(["a", "b"][(random >> 8) as usize % 2])).is_ok()
-                    )
+                    );
                 }
                 _ => drop(clock.0.fetch_add(400, Ordering::Relaxed)),
             }

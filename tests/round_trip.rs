@@ -1,4 +1,5 @@
 //! What goes into a stash comes out of it: the program itself, on real folders, through its command line alone.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 #![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 
 mod support;

@@ -1,5 +1,4 @@
 //! Canonical tar and the tar reader against GNU tar, bsdtar, Python's tarfile and git archive.
-
 #![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 #![allow(clippy::unwrap_used, clippy::print_stderr)] // a test says what it skips
 

@@ -1,8 +1,7 @@
 //! From a stash's packs into a restore, frame by frame in the order in which frames stand: each is fetched and
 //! decoded once, whatever the number of files that want something of it.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -13,6 +12,7 @@ use crate::pack::{FrameDecoder, frame};
 use crate::workspace::restore::{FileId, Restore};
 
 use super::error::AgentError;
+use super::failure::Failure;
 use super::open_stash::{OpenStash, Place};
 
 /// GETs under way at the same time; each holds up to `ranges::MAX_FETCH_BYTES`.
@@ -64,9 +64,10 @@ pub(super) fn fetch_into(
             let (jobs, frames): (Receiver<_>, Sender<_>) = (jobs.clone(), frames_in.clone());
             let (failure, wants) = (&failure, &wants);
             scope.spawn(move || {
-                failure.keep(jobs.iter().try_for_each(|(pack, fetch)| {
-                    fetch_frames(stash, pack, fetch, wants, &frames, progress)
-                }));
+                let fetched = jobs
+                    .iter()
+                    .try_for_each(|(pack, fetch)| fetch_frames(stash, pack, fetch, wants, &frames, progress));
+                failure.keep(fetched, (jobs, frames));
             });
         }
         for _ in 0..threads.max(1) {
@@ -76,7 +77,8 @@ pub(super) fn fetch_into(
                 let (mut decoder, mut plain) = (FrameDecoder::new(), Vec::new());
                 for stored in frames {
                     if !failure.is_known() {
-                        failure.keep(write_frame(stash, restore, &stored, &mut decoder, &mut plain));
+                        let written = write_frame(stash, restore, &stored, &mut decoder, &mut plain);
+                        failure.keep(written, ());
                     }
                 }
             });
@@ -88,7 +90,7 @@ pub(super) fn fetch_into(
             }
         }
     });
-    failure.into_result().map(|()| stats)
+    failure.take().map_or(Ok(stats), Err)
 }
 
 /// Every chunk of every wanted file, in the order of packs, frames and chunks.
@@ -172,31 +174,4 @@ fn write_frame(
         }
     }
     Ok(())
-}
-
-/// The first error of any thread.
-#[derive(Default)]
-struct Failure {
-    known: AtomicBool,
-    first: Mutex<Option<AgentError>>,
-}
-
-impl Failure {
-    fn keep(&self, result: Result<(), AgentError>) {
-        if let Err(error) = result {
-            self.known.store(true, Relaxed);
-            if let Ok(mut first) = self.first.lock() {
-                first.get_or_insert(error);
-            }
-        }
-    }
-
-    fn is_known(&self) -> bool {
-        self.known.load(Relaxed)
-    }
-
-    fn into_result(self) -> Result<(), AgentError> {
-        let first = self.first.into_inner().map_err(|_| AgentError::Stopped)?;
-        first.map_or(Ok(()), Err)
-    }
 }

@@ -4,9 +4,11 @@
 //! Does not: hold store credentials, print, or know which controller it talks to.
 //! May import: every room of L0 to L3; never `controller` or `cli`.
 
+mod digest_set;
 mod draft;
 mod error;
 mod export;
+mod failure;
 mod fetch;
 mod held;
 mod import;

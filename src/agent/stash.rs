@@ -13,12 +13,13 @@ use crate::workspace::select::Selection;
 use crate::workspace::stat_cache::{StatCache, StatCacheWriter};
 use crate::workspace::walk::{self, Found, Skipped, Walk, WalkOptions};
 
+use super::digest_set::DigestSet;
 use super::draft::Draft;
 use super::error::{AgentError, Problem};
 use super::held::Held;
 use super::manifest::{Manifest, feed_manifest};
 use super::read::read_files;
-use super::upload::{DigestSet, Feed, UploadOptions, UploadStats, Uploaded, upload};
+use super::upload::{Feed, UploadOptions, UploadStats, Uploaded, upload};
 
 /// What to stash and under which name.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! What to do about an error, where a next step is known, and the exit code that it ends in.
 
 use crate::agent::AgentError;
-use crate::transfer::RemoteError;
 use crate::transfer::remote::RemoteErrorKind;
+use crate::transfer::{RemoteError, TransferError};
 
 use super::exit::Exit;
 
@@ -21,7 +21,7 @@ fn known(error: &anyhow::Error) -> Option<&'static str> {
         Some(AgentError::Empty(_)) => {
             return Some("look at the patterns with --dry-run, or pass --allow-empty");
         }
-        Some(AgentError::DamagedPack { .. }) => {
+        Some(AgentError::DamagedPack { .. } | AgentError::Transfer(TransferError::Get { .. })) => {
             return Some(
                 "stash the workspace again to send what is damaged anew; `pannier verify` names every stash",
             );

@@ -16,6 +16,8 @@ use super::hint;
 
 /// How often the progress line is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(100);
+/// Warnings; but what the controller logs of a request reaches people as the request's error.
+const DEFAULT_LOG: &str = "warn,pannier::controller=off";
 /// A run that is done sooner draws nothing.
 const QUIET_FOR: Duration = Duration::from_millis(300);
 
@@ -56,7 +58,7 @@ pub(super) fn fail(error: &anyhow::Error) -> Exit {
 
 /// Logs go to stderr when `PANNIER_LOG` asks for them (`PANNIER_LOG=debug`), warnings always.
 pub(super) fn start_logging() {
-    let filter = EnvFilter::try_from_env("PANNIER_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env("PANNIER_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -32,7 +32,11 @@ impl Controller {
     /// Opens `folder` to rebuild it: a damaged ledger is moved aside, a lost one is made anew. The next call should be
     /// [`Controller::verify`] with `rebuild_index`.
     pub fn open_to_rebuild(folder: &Path) -> Result<Self, ControllerError> {
-        match Self::open_with(folder, true) {
+        let opened = Self::open_with(folder, true).and_then(|controller| {
+            controller.ledger.check()?;
+            Ok(controller)
+        });
+        match opened {
             Err(ControllerError::Ledger(LedgerError::Corrupt { path, .. })) => {
                 move_aside(&path).map_err(|source| ControllerError::Folder { path, source })?;
                 Self::open_with(folder, true)

@@ -46,7 +46,7 @@ fn read(bytes: impl Read) -> (Vec<(TarEntry, Vec<u8>)>, Option<TarError>) {
             match reader.read_piece(&mut buf) {
                 Ok(Piece::Bytes(read)) => content.extend_from_slice(&buf[..read]),
                 Ok(Piece::Zeros(zeros)) if zeros <= 1 << 20 => {
-                    content.resize(content.len() + zeros as usize, 0)
+                    content.resize(content.len() + zeros as usize, 0);
                 }
                 // What damage claims is not spread out.
                 Ok(Piece::End | Piece::Zeros(_)) => break,

@@ -1,6 +1,5 @@
 //! Restores to real folders: what comes back, what stays, and that nothing outside the target is ever touched.
 //! Every test that can runs on both back ends.
-
 #![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 

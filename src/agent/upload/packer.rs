@@ -13,8 +13,8 @@ use crate::pack::{Builder, FinishedPack, FrameEncoder, PlainFrame};
 use crate::protocol::PackIntent;
 use crate::transfer::put::put;
 
+use super::line::{Counters, UploadOptions};
 use super::session::Session;
-use super::{Counters, UploadOptions};
 use crate::agent::error::AgentError;
 
 /// A stash whose file chunks take less than this keeps its manifest in the same pack: one PUT.

@@ -9,10 +9,13 @@ use crate::model::limits::{FRAME_BYTES, MAX_MISSING_DIGESTS};
 use crate::model::progress::Progress;
 use crate::pack::{FrameBuilder, PlainFrame};
 
+use super::line::Counters;
 use super::packer::Compressors;
 use super::session::Session;
-use super::{Counters, WINDOW_BYTES};
 use crate::agent::error::AgentError;
+
+/// Plaintext that is gathered before the controller is asked about it.
+const WINDOW_BYTES: usize = 8 << 20;
 
 /// Some consecutive chunks with their bytes.
 #[derive(Default)]

@@ -4,79 +4,10 @@
 //! Does not: know what a pack holds or whether it is still needed.
 //! May import: `model`.
 
+mod back_end;
 pub mod disk;
+mod error;
 
-use std::ops::Range;
-use std::path::PathBuf;
-
-use crate::model::{PackName, SignedUrl};
-
+pub use back_end::{Store, StoredObject};
 pub use disk::DiskStore;
-
-/// A place for packs.
-pub trait Store: Send + Sync {
-    /// A create-only PUT of `len` bytes. When this returns, the PUT can succeed (its folder exists).
-    fn sign_put(&self, pack: PackName, len: u64) -> Result<SignedUrl, StoreError>;
-
-    /// A GET that honours ranges.
-    fn sign_get(&self, pack: PackName) -> Result<SignedUrl, StoreError>;
-
-    /// The object's length in bytes; `None` if there is none.
-    fn head(&self, pack: PackName) -> Result<Option<u64>, StoreError>;
-
-    /// Exactly the bytes of `range`.
-    fn read(&self, pack: PackName, range: Range<u64>) -> Result<Vec<u8>, StoreError>;
-
-    /// Deletes an object; bytes freed, 0 if it was gone already.
-    fn delete(&self, object: &StoredObject) -> Result<u64, StoreError>;
-
-    /// Calls `each` for every object, in no order.
-    fn list(&self, each: &mut dyn FnMut(StoredObject)) -> Result<(), StoreError>;
-}
-
-/// Something that lies in the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredObject {
-    /// The pack that it is, or was to become.
-    pub pack: PackName,
-    /// The unfinished upload's own name, if it is one.
-    pub unfinished: Option<PathBuf>,
-}
-
-impl StoredObject {
-    /// A finished pack.
-    pub const fn pack(pack: PackName) -> Self {
-        Self { pack, unfinished: None }
-    }
-}
-
-/// What failed in the store. Names the pack, never a URL.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// An object could not be read, deleted or its folder made.
-    #[error("cannot {doing} pack {pack}")]
-    Object {
-        /// The verb.
-        doing: &'static str,
-        /// The pack.
-        pack: PackName,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The object ends before the range does.
-    #[error("pack {pack} ends before byte {end}")]
-    Range {
-        /// The pack.
-        pack: PackName,
-        /// End of the range that was asked for.
-        end: u64,
-    },
-    /// The store's folder could not be listed or made.
-    #[error("cannot use the store's folder {path}")]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-}
+pub use error::StoreError;

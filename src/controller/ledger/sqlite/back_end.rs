@@ -15,6 +15,16 @@ impl Ledger for SqliteLedger {
         self.read(|transaction| Ok(transaction.query_row(sql, [], |row| row.get(0))?))
     }
 
+    fn check(&self) -> Result<(), LedgerError> {
+        // `quick_check` leaves out only that indices agree with their tables; a rebuild makes those anew.
+        let said: String = self
+            .read(|transaction| Ok(transaction.pragma_query_value(None, "quick_check", |row| row.get(0))?))?;
+        match said.as_str() {
+            "ok" => Ok(()),
+            _ => Err(self.named(LedgerError::Sqlite(corrupt(said)))),
+        }
+    }
+
     fn scope(&self, tenant: &str, name: &str) -> Result<ScopeId, LedgerError> {
         let find =
             "SELECT s.id FROM scopes s JOIN tenants t ON t.id = s.tenant WHERE t.name = ?1 AND s.name = ?2";
@@ -167,4 +177,8 @@ impl Ledger for SqliteLedger {
     fn reindex(&self, scope: ScopeId, pack: &RebuiltPack<'_>) -> Result<(), LedgerError> {
         self.index_again(scope, pack)
     }
+}
+
+fn corrupt(said: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), Some(said))
 }

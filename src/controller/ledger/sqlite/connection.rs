@@ -148,7 +148,7 @@ impl SqliteLedger {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn named(&self, error: LedgerError) -> LedgerError {
+    pub(super) fn named(&self, error: LedgerError) -> LedgerError {
         match error {
             LedgerError::Sqlite(source) if is_corrupt(&source) => {
                 LedgerError::Corrupt { path: self.path.clone(), source }
