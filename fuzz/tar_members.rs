@@ -3,25 +3,21 @@
 use pannier::model::{ChunkRef, Content, Digest, Entry, EntryKind};
 use pannier::tar::{Piece, Reader, TarEntry, TarKind};
 
-/// The members of a tar up to its end or the first error.
-pub(crate) struct Members {
-    /// With the content of files; `None` where it is larger than what is kept.
-    pub(crate) found: Vec<(TarEntry, Option<Vec<u8>>)>,
-    /// Whether the end was reached without an error.
-    pub(crate) whole: bool,
-}
+/// A member with its content, which is `None` where it is larger than what is kept.
+type Member = (TarEntry, Option<Vec<u8>>);
 
-/// Reads `bytes`; keeps contents of at most `content_bytes` together.
-pub(crate) fn read(bytes: &[u8], mut content_bytes: u64) -> Members {
+/// The members of a tar up to its end or the first error, and whether the end was reached. Keeps contents of at most
+/// `content_bytes` together.
+pub(crate) fn read(bytes: &[u8], mut content_bytes: u64) -> (Vec<Member>, bool) {
     let mut reader = Reader::new(bytes);
     let mut found = Vec::new();
     loop {
         let entry = match reader.next_entry() {
             Ok(Some(entry)) => entry,
-            Ok(None) => return Members { found, whole: true },
+            Ok(None) => return (found, true),
             Err(error) => {
                 assert!(!error.to_string().is_empty());
-                return Members { found, whole: false };
+                return (found, false);
             }
         };
         let TarKind::File { size } = entry.kind else {
@@ -48,7 +44,7 @@ pub(crate) fn read(bytes: &[u8], mut content_bytes: u64) -> Members {
                     }
                 }
                 Ok(Piece::End) => break,
-                Err(_) => return Members { found, whole: false },
+                Err(_) => return (found, false),
             }
             assert!(given <= size, "more content than the entry has");
         }

@@ -33,9 +33,9 @@ type Wanted = BTreeMap<EntryPath, (Entry, Vec<u8>)>;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&choices, tar)) = bytes.split_first() else { return };
-    let members = tar_members::read(&header_sums::with_sums(tar), CONTENT_BYTES);
+    let (members, _) = tar_members::read(&header_sums::with_sums(tar), CONTENT_BYTES);
     let mut wanted = Wanted::new();
-    for (member, content) in members.found.into_iter().take(ENTRIES) {
+    for (member, content) in members.into_iter().take(ENTRIES) {
         let Some(content) = content else { continue };
         if let Some(entry) = tar_members::entry(&member, &content) {
             wanted.insert(entry.path.clone(), (entry, content));

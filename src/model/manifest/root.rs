@@ -95,9 +95,10 @@ impl Root {
     pub fn decode(bytes: &[u8]) -> Result<Self, ManifestError> {
         let records = bytes.strip_prefix(MAGIC).ok_or(ManifestError::Magic(NOUN))?;
         let mut input = Reader(records);
-        let (tar, chunker) = (input.varint(), input.varint());
-        if tar.is_some_and(|v| v != TAR_FORMAT) || chunker.is_some_and(|v| v != CHUNKER_ID) {
-            return Err(ManifestError::Magic(NOUN));
+        let versions = input.varint().zip(input.varint());
+        match versions.ok_or(ManifestError::Damaged(NOUN, "its versions cannot be read"))? {
+            (TAR_FORMAT, CHUNKER_ID) => {}
+            _ => return Err(ManifestError::Magic(NOUN)),
         }
         let root = decode_records(input).ok_or(ManifestError::Damaged(NOUN, "its records do not add up"))?;
         match root.pages.windows(2).find(|pair| pair[0].first >= pair[1].first) {
@@ -169,6 +170,18 @@ mod tests {
         assert_eq!(within("a/b"), 0..2);
         assert_eq!(within("a/c"), 1..2);
         assert_eq!(within("z"), 2..3);
+    }
+
+    /// Found by fuzzing: a version that could not be read was passed over, and the root had two spellings.
+    #[test]
+    fn versions_that_are_no_shortest_varint_are_refused() {
+        let bytes = Root::default().encode();
+        let (magic, records) = bytes.split_at(MAGIC.len());
+        let spelled = |versions: &[u8]| Root::decode(&[magic, versions, &records[2..]].concat());
+        assert_eq!(spelled(&[1, 1]), Ok(Root::default()));
+        for versions in [&[1, 0xff, 0xff, 0xff, 0][..], &[0x81, 0, 1], &[1, 0x81, 0]] {
+            assert!(matches!(spelled(versions), Err(ManifestError::Damaged(..))), "{versions:?}");
+        }
     }
 
     #[test]
