@@ -26,6 +26,9 @@ fn known(error: &anyhow::Error) -> Option<&'static str> {
                 "stash the workspace again to send what is damaged anew; `pannier verify` names every stash",
             );
         }
+        Some(AgentError::Transfer(TransferError::Put { .. })) => {
+            return Some("check the disk and the rights of the folder that PANNIER_URL names");
+        }
         Some(AgentError::NoSuchChunk { .. } | AgentError::Manifest { .. }) => {
             return Some(
                 "`pannier verify` names what is damaged; stashing the workspace again makes it whole",

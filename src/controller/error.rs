@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
 use crate::controller::ledger::LedgerError;
 use crate::controller::store::StoreError;
 use crate::model::manifest::ManifestError;
@@ -110,10 +112,10 @@ pub enum ControllerError {
         source: std::io::Error,
     },
     /// The ledger failed.
-    #[error("the ledger failed: {0}")]
+    #[error(transparent)]
     Ledger(LedgerError),
     /// The store failed.
-    #[error("the store failed: {0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -161,8 +163,30 @@ impl ControllerError {
             }
             Self::SessionEnded(_) => Some("run the command again"),
             Self::Ledger(LedgerError::PackGone(_)) | Self::MissingChunk(_) => Some("stash again"),
+            Self::Ledger(LedgerError::Sqlite(error)) => disk_hint(error.sqlite_error_code()?),
+            Self::Folder { .. } | Self::Store(StoreError::Object { .. } | StoreError::Folder { .. }) => {
+                Some(UNWRITABLE)
+            }
             _ => None,
         }
+    }
+}
+
+/// What to do where the file system said no; a full one is told apart by its own code.
+const UNWRITABLE: &str = "check that PANNIER_URL names a folder that this user may read and write";
+
+/// What to do about a database that its file system failed.
+fn disk_hint(code: ErrorCode) -> Option<&'static str> {
+    match code {
+        ErrorCode::DiskFull => {
+            Some("free some space and run the command again; what was stored before is untouched")
+        }
+        // The log's shared memory on a full disk fails with this code.
+        ErrorCode::SystemIoFailure => Some(
+            "free some space, or check the disk of the folder that PANNIER_URL names, and run the command again",
+        ),
+        ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Some(UNWRITABLE),
+        _ => None,
     }
 }
 

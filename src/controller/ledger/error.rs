@@ -40,6 +40,6 @@ pub enum LedgerError {
     #[error("the ledger holds a wrong {0}")]
     Row(&'static str),
     /// The database failed otherwise.
-    #[error("a statement failed")]
+    #[error("the ledger cannot be read or written")]
     Sqlite(#[from] rusqlite::Error),
 }
