@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use pannier::controller::ledger::SqliteLedger;
 use pannier::controller::store::DiskStore;
-use pannier::controller::{Clock, Controller, ControllerError, ErrorKind, GcOptions, VerifyOptions};
+use pannier::controller::{Caller, Clock, Controller, ControllerError, ErrorKind, GcOptions, VerifyOptions};
 use pannier::model::manifest::{PageRef, Root, Totals, page};
 use pannier::model::pack_layout::{Codec, Footer, Frame, MAGIC};
 use pannier::model::progress::Progress;
@@ -79,7 +79,7 @@ fn pack(chunks: &[Vec<u8>]) -> (Vec<u8>, PackIntent) {
     let footer_digest = Digest::of(&end[..end.len() - 64]);
     bytes.extend(end);
     let len = bytes.len() as u64;
-    (bytes, PackIntent { len, footer_digest })
+    (bytes, PackIntent { len, footer_digest, crc32c: 0 })
 }
 
 /// One stash as four steps, so that a scheduler can interleave several.
@@ -105,22 +105,23 @@ impl Writer {
             0 => {
                 let open =
                     Open { build: build(), name: name(self.name), parent: Some(self.root), digests: vec![] };
-                self.session = controller.open_session(&open)?.session;
+                self.session = controller.open_session(&Caller::local(), &open)?.session;
             }
-            1 => self.missing = controller.missing(self.session, &digests)?,
+            1 => self.missing = controller.missing(&Caller::local(), self.session, &digests)?,
             2 => {
                 let kept = self.chunks.iter().zip(&self.missing).filter(|(_, m)| **m).map(|(c, _)| c.clone());
                 let new: Vec<Vec<u8>> = kept.collect();
                 if !new.is_empty() {
                     let (bytes, intent) = pack(&new);
-                    let signed = controller.sign(self.session, &[intent])?;
+                    let signed = controller.sign(&Caller::local(), self.session, &[intent])?;
                     fs_err::write(file_path(&signed[0].put).unwrap(), bytes).unwrap();
                     self.packs = vec![signed[0].name];
                 }
             }
             _ => {
                 let packs = self.packs.clone();
-                controller.commit(&Commit { session: self.session, root: self.root, packs })?;
+                controller
+                    .commit(&Caller::local(), &Commit { session: self.session, root: self.root, packs })?;
             }
         }
         self.step += 1;
@@ -133,7 +134,8 @@ impl Writer {
 }
 
 fn whole(controller: &Controller) {
-    let report = controller.verify(&VerifyOptions::default(), &Progress::default()).unwrap();
+    let report =
+        controller.verify(&Caller::local(), &VerifyOptions::default(), &Progress::default()).unwrap();
     assert!(report.damaged_packs.is_empty() && report.damaged_stashes.is_empty(), "{report:?}");
 }
 
@@ -144,17 +146,21 @@ fn a_stash_is_resolved_repeated_removed_and_swept() {
     Writer::new("x", "abc").run(&controller).unwrap();
     Writer::new("x", "abc").run(&controller).unwrap();
     whole(&controller);
-    let resolved = controller.resolve(&build(), &name("x")).unwrap();
+    let resolved = controller.resolve(&Caller::local(), &build(), &name("x")).unwrap();
     assert_eq!((resolved.packs.len(), resolved.stash.totals.files), (1, 3));
     assert!(resolved.packs[0].has_manifest);
-    let error = controller.resolve(&build(), &name("y")).unwrap_err();
+    let error = controller.resolve(&Caller::local(), &build(), &name("y")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(error.outside(), "No such saved stash ‘y’; this build has ‘x’");
-    assert!(controller.remove(&build(), &name("x")).unwrap());
-    assert_eq!(controller.gc(&GcOptions::default()).unwrap().deleted_packs, 0, "a reader holds the pack");
-    controller.release(resolved.session);
-    assert_eq!(controller.gc(&GcOptions { dry_run: true }).unwrap().deleted_packs, 1);
-    assert_eq!(controller.gc(&GcOptions::default()).unwrap().deleted_packs, 1);
+    assert!(controller.remove(&Caller::local(), &build(), &name("x")).unwrap());
+    assert_eq!(
+        controller.gc(&Caller::local(), &GcOptions::default()).unwrap().deleted_packs,
+        0,
+        "a reader holds the pack"
+    );
+    controller.release(&Caller::local(), resolved.session);
+    assert_eq!(controller.gc(&Caller::local(), &GcOptions { dry_run: true }).unwrap().deleted_packs, 1);
+    assert_eq!(controller.gc(&Caller::local(), &GcOptions::default()).unwrap().deleted_packs, 1);
     assert!(!file_path(&resolved.packs[0].get).unwrap().exists());
 }
 
@@ -163,17 +169,17 @@ fn damage_is_confirmed_set_aside_and_healed_by_the_next_stash() {
     let folder = tempfile::tempdir().unwrap();
     let controller = Controller::open(folder.path()).unwrap();
     Writer::new("x", "abc").run(&controller).unwrap();
-    let resolved = controller.resolve(&build(), &name("x")).unwrap();
+    let resolved = controller.resolve(&Caller::local(), &build(), &name("x")).unwrap();
     let pack = &resolved.packs[0];
-    assert!(!controller.report_damaged(resolved.session, pack.name, "a lie").unwrap());
+    assert!(!controller.report_damaged(&Caller::local(), resolved.session, pack.name, "a lie").unwrap());
     let path = file_path(&pack.get).unwrap();
     let mut bytes = fs_err::read(&path).unwrap();
     bytes[20] ^= 1;
     fs_err::write(&path, bytes).unwrap();
-    assert!(controller.report_damaged(resolved.session, pack.name, "flipped").unwrap());
+    assert!(controller.report_damaged(&Caller::local(), resolved.session, pack.name, "flipped").unwrap());
     Writer::new("y", "abc").run(&controller).unwrap();
     whole(&controller);
-    assert_eq!(controller.resolve(&build(), &name("x")).unwrap().packs.len(), 1);
+    assert_eq!(controller.resolve(&Caller::local(), &build(), &name("x")).unwrap().packs.len(), 1);
 }
 
 #[test]
@@ -192,7 +198,10 @@ fn a_lost_ledger_is_said_and_its_index_rebuilt() {
         assert!(error.hint().unwrap().contains("--rebuild-index"), "{error}");
         let controller = Controller::open_to_rebuild(folder.path()).unwrap();
         let options = VerifyOptions { rebuild_index: true };
-        assert_eq!(controller.verify(&options, &Progress::default()).unwrap().rebuilt_packs, 1);
+        assert_eq!(
+            controller.verify(&Caller::local(), &options, &Progress::default()).unwrap().rebuilt_packs,
+            1
+        );
     }
 }
 
@@ -216,23 +225,28 @@ fn a_lost_ledger_loses_no_whole_stash() {
     }
     let controller = Controller::open_to_rebuild(folder.path()).unwrap();
     for dry_run in [true, false] {
-        let error = controller.gc(&GcOptions { dry_run }).unwrap_err();
+        let error = controller.gc(&Caller::local(), &GcOptions { dry_run }).unwrap_err();
         assert!(matches!(error, ControllerError::NeedsRebuild), "{error}");
     }
     drop(controller);
     let controller = Controller::open(folder.path()).unwrap();
-    assert!(controller.gc(&GcOptions::default()).is_err(), "the flag stays with the ledger");
+    assert!(
+        controller.gc(&Caller::local(), &GcOptions::default()).is_err(),
+        "the flag stays with the ledger"
+    );
     let options = VerifyOptions { rebuild_index: true };
-    let report = controller.verify(&options, &Progress::default()).unwrap();
+    let report = controller.verify(&Caller::local(), &options, &Progress::default()).unwrap();
     assert_eq!((report.recovered_stashes.len(), report.lost_stashes.len()), (2, 0));
-    assert_eq!(controller.gc(&GcOptions::default()).unwrap().deleted_packs, 0);
+    assert_eq!(controller.gc(&Caller::local(), &GcOptions::default()).unwrap().deleted_packs, 0);
     whole(&controller);
     let recovered = BuildId { project: "local".into(), build: "recovered".into() };
     for id in ids {
-        let resolved = controller.resolve(&recovered, &name(&format!("recovered-{}", id.short()))).unwrap();
+        let resolved = controller
+            .resolve(&Caller::local(), &recovered, &name(&format!("recovered-{}", id.short())))
+            .unwrap();
         assert_eq!((resolved.stash.id, resolved.stash.totals.files), (id, 3));
     }
-    let again = controller.verify(&options, &Progress::default()).unwrap();
+    let again = controller.verify(&Caller::local(), &options, &Progress::default()).unwrap();
     assert!(again.recovered_stashes.is_empty(), "a ledger that was not lost gets no stash from a rebuild");
 }
 
@@ -243,7 +257,7 @@ fn a_rebuild_says_what_is_not_whole() {
     let controller = Controller::open(folder.path()).unwrap();
     Writer::new("x", "abc").run(&controller).unwrap();
     Writer::new("y", "abcd").run(&controller).unwrap();
-    let first = controller.resolve(&build(), &name("x")).unwrap().packs[0].get.clone();
+    let first = controller.resolve(&Caller::local(), &build(), &name("x")).unwrap().packs[0].get.clone();
     drop(controller);
     fs_err::remove_file(file_path(&first).unwrap()).unwrap();
     for suffix in ["", "-wal", "-shm"] {
@@ -251,7 +265,7 @@ fn a_rebuild_says_what_is_not_whole() {
     }
     let controller = Controller::open_to_rebuild(folder.path()).unwrap();
     let options = VerifyOptions { rebuild_index: true };
-    let report = controller.verify(&options, &Progress::default()).unwrap();
+    let report = controller.verify(&Caller::local(), &options, &Progress::default()).unwrap();
     assert_eq!((report.recovered_stashes.len(), report.lost_stashes.len()), (0, 1), "{report:?}");
 }
 
@@ -265,16 +279,20 @@ fn a_repeated_commit_gets_the_same_answer_for_a_day() {
     (0..3).for_each(|_| writer.step(&controller).unwrap());
     let twice = [writer.packs.clone(), writer.packs.clone()].concat();
     let commit = Commit { session: writer.session, root: writer.root, packs: twice };
-    let answer = controller.commit(&commit).unwrap();
+    let answer = controller.commit(&Caller::local(), &commit).unwrap();
     assert!(answer.replaced);
-    assert_eq!(controller.commit(&commit).unwrap(), answer);
-    assert!(controller.remove(&build(), &name("x")).unwrap());
-    controller.gc(&GcOptions::default()).unwrap();
-    assert_eq!(controller.commit(&commit).unwrap(), answer);
-    assert!(controller.commit(&Commit { root: Digest::of(b"other"), ..commit.clone() }).is_err());
+    assert_eq!(controller.commit(&Caller::local(), &commit).unwrap(), answer);
+    assert!(controller.remove(&Caller::local(), &build(), &name("x")).unwrap());
+    controller.gc(&Caller::local(), &GcOptions::default()).unwrap();
+    assert_eq!(controller.commit(&Caller::local(), &commit).unwrap(), answer);
+    assert!(
+        controller
+            .commit(&Caller::local(), &Commit { root: Digest::of(b"other"), ..commit.clone() })
+            .is_err()
+    );
     clock.0.fetch_add(24 * 60 * 60, Ordering::Relaxed);
-    controller.gc(&GcOptions::default()).unwrap();
-    assert_eq!(controller.commit(&commit).unwrap_err().kind(), ErrorKind::SessionEnded);
+    controller.gc(&Caller::local(), &GcOptions::default()).unwrap();
+    assert_eq!(controller.commit(&Caller::local(), &commit).unwrap_err().kind(), ErrorKind::SessionEnded);
 }
 
 /// Proves that a killed writer's pack and a killed reader's hold go with the next sweep, and not while both live.
@@ -283,13 +301,13 @@ fn what_a_killed_process_held_goes_with_the_next_sweep() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::default()));
     let controller = controller_at(folder.path(), &clock);
     Writer::new("x", "abc").run(&controller).unwrap();
-    controller.resolve(&build(), &name("x")).unwrap();
+    controller.resolve(&Caller::local(), &build(), &name("x")).unwrap();
     let mut writer = Writer::new("y", "efg");
     (0..3).for_each(|_| writer.step(&controller).unwrap());
-    controller.remove(&build(), &name("x")).unwrap();
-    assert_eq!(controller.gc(&GcOptions::default()).unwrap().deleted_packs, 0, "both live");
+    controller.remove(&Caller::local(), &build(), &name("x")).unwrap();
+    assert_eq!(controller.gc(&Caller::local(), &GcOptions::default()).unwrap().deleted_packs, 0, "both live");
     clock.1.store(true, Ordering::Relaxed);
-    let report = controller.gc(&GcOptions::default()).unwrap();
+    let report = controller.gc(&Caller::local(), &GcOptions::default()).unwrap();
     assert_eq!((report.reaped_sessions, report.deleted_packs), (2, 2));
 }
 
@@ -299,23 +317,27 @@ fn a_healed_stash_needs_its_broken_pack_no_more() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::default()));
     let controller = controller_at(folder.path(), &clock);
     Writer::new("x", "abc").run(&controller).unwrap();
-    let resolved = controller.resolve(&build(), &name("x")).unwrap();
+    let resolved = controller.resolve(&Caller::local(), &build(), &name("x")).unwrap();
     let path = file_path(&resolved.packs[0].get).unwrap();
     let mut bytes = fs_err::read(&path).unwrap();
     bytes[20] ^= 1;
     fs_err::write(&path, bytes).unwrap();
-    assert!(controller.report_damaged(resolved.session, resolved.packs[0].name, "flipped").unwrap());
-    controller.release(resolved.session);
+    assert!(
+        controller
+            .report_damaged(&Caller::local(), resolved.session, resolved.packs[0].name, "flipped")
+            .unwrap()
+    );
+    controller.release(&Caller::local(), resolved.session);
     let parent = Some(manifest("abc").0);
     let open = Open { build: build(), name: name("z"), parent, digests: vec![] };
-    let refused = controller.open_session(&open).unwrap();
+    let refused = controller.open_session(&Caller::local(), &open).unwrap();
     assert!(!refused.parent_accepted);
-    controller.release(refused.session);
+    controller.release(&Caller::local(), refused.session);
     Writer::new("y", "abc").run(&controller).unwrap();
-    controller.remove(&build(), &name("y")).unwrap();
-    let accepted = controller.open_session(&open).unwrap();
+    controller.remove(&Caller::local(), &build(), &name("y")).unwrap();
+    let accepted = controller.open_session(&Caller::local(), &open).unwrap();
     assert!(accepted.parent_accepted, "x alone has that root now");
-    controller.gc(&GcOptions::default()).unwrap();
+    controller.gc(&Caller::local(), &GcOptions::default()).unwrap();
     assert!(!path.exists());
     whole(&controller);
 }
@@ -346,10 +368,12 @@ fn no_schedule_of_writers_sweeps_and_removals_loses_a_chunk() {
                         writers[at] = Writer::new(["a", "b"][at], letters);
                     }
                 }
-                7 => drop(controller.gc(&GcOptions::default()).unwrap()),
+                7 => drop(controller.gc(&Caller::local(), &GcOptions::default()).unwrap()),
                 8 => {
                     assert!(
-                        controller.remove(&build(), &name(["a", "b"][(random >> 8) as usize % 2])).is_ok()
+                        controller
+                            .remove(&Caller::local(), &build(), &name(["a", "b"][(random >> 8) as usize % 2]))
+                            .is_ok()
                     );
                 }
                 _ => drop(clock.0.fetch_add(400, Ordering::Relaxed)),

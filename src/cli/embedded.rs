@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::controller::{
-    Controller, ControllerError, ErrorKind, GcOptions, GcReport, VerifyOptions, VerifyReport,
+    Caller, Controller, ControllerError, ErrorKind, GcOptions, GcReport, VerifyOptions, VerifyReport,
 };
 use crate::model::progress::Progress;
 use crate::model::{Digest, PackName};
@@ -17,6 +17,7 @@ use crate::transfer::{Remote, RemoteError};
 /// A controller on a folder of this machine.
 pub struct Embedded {
     controller: Controller,
+    caller: Caller,
     identity: String,
 }
 
@@ -33,17 +34,17 @@ impl Embedded {
 
     fn of(controller: Controller) -> Result<Self, RemoteError> {
         let identity = controller.identity().map_err(remote)?;
-        Ok(Self { controller, identity })
+        Ok(Self { controller, caller: Caller::local(), identity })
     }
 
     /// Sweeps once.
     pub fn gc(&self, options: &GcOptions) -> Result<GcReport, RemoteError> {
-        self.controller.gc(options).map_err(remote)
+        self.controller.gc(&self.caller, options).map_err(remote)
     }
 
     /// Re-reads everything.
     pub fn verify(&self, options: &VerifyOptions, progress: &Progress) -> Result<VerifyReport, RemoteError> {
-        self.controller.verify(options, progress).map_err(remote)
+        self.controller.verify(&self.caller, options, progress).map_err(remote)
     }
 }
 
@@ -53,43 +54,43 @@ impl Remote for Embedded {
     }
 
     fn open(&self, request: &Open) -> Result<Opened, RemoteError> {
-        self.controller.open_session(request).map_err(remote)
+        self.controller.open_session(&self.caller, request).map_err(remote)
     }
 
     fn missing(&self, session: SessionId, digests: &[Digest]) -> Result<Vec<bool>, RemoteError> {
-        self.controller.missing(session, digests).map_err(remote)
+        self.controller.missing(&self.caller, session, digests).map_err(remote)
     }
 
     fn sign(&self, session: SessionId, packs: &[PackIntent]) -> Result<Vec<SignedPack>, RemoteError> {
-        self.controller.sign(session, packs).map_err(remote)
+        self.controller.sign(&self.caller, session, packs).map_err(remote)
     }
 
     fn commit(&self, request: &Commit) -> Result<Committed, RemoteError> {
-        self.controller.commit(request).map_err(remote)
+        self.controller.commit(&self.caller, request).map_err(remote)
     }
 
     fn resolve(&self, build: &BuildId, name: &StashName) -> Result<Resolved, RemoteError> {
-        self.controller.resolve(build, name).map_err(remote)
+        self.controller.resolve(&self.caller, build, name).map_err(remote)
     }
 
     fn release(&self, session: SessionId) {
-        self.controller.release(session);
+        self.controller.release(&self.caller, session);
     }
 
     fn report_damaged(&self, session: SessionId, pack: PackName, why: &str) -> Result<(), RemoteError> {
-        self.controller.report_damaged(session, pack, why).map(drop).map_err(remote)
+        self.controller.report_damaged(&self.caller, session, pack, why).map(drop).map_err(remote)
     }
 
     fn list(&self, build: &BuildId) -> Result<Vec<StashInfo>, RemoteError> {
-        self.controller.list(build).map_err(remote)
+        self.controller.list(&self.caller, build).map_err(remote)
     }
 
     fn remove(&self, build: &BuildId, name: &StashName) -> Result<bool, RemoteError> {
-        self.controller.remove(build, name).map_err(remote)
+        self.controller.remove(&self.caller, build, name).map_err(remote)
     }
 
     fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, RemoteError> {
-        self.controller.copy(from, to).map_err(remote)
+        self.controller.copy(&self.caller, from, to).map_err(remote)
     }
 }
 

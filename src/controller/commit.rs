@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::controller::caller::Caller;
 use crate::controller::error::ControllerError;
 use crate::controller::ledger::{CommitRows, PackId, PackRow, PackState, SessionRow};
-use crate::controller::open::{Controller, LEASE_SECONDS};
+use crate::controller::open::Controller;
 use crate::controller::pack_source::{Tail, read_tail};
 use crate::controller::references::Follower;
 use crate::model::{Digest, PackName};
@@ -12,8 +13,8 @@ use crate::protocol::{Commit, Committed};
 
 impl Controller {
     /// Makes the stash visible, or changes nothing. The same commit again gives the same answer.
-    pub fn commit(&self, request: &Commit) -> Result<Committed, ControllerError> {
-        let session = self.ledger.session(request.session, self.clock.now(), LEASE_SECONDS)?;
+    pub fn commit(&self, caller: &Caller, request: &Commit) -> Result<Committed, ControllerError> {
+        let session = self.own_session(caller, request.session)?;
         if let Some(committed) = session.committed {
             // The session is the idempotency key: what was answered before is answered again.
             let same = committed.stash.id == request.root;
@@ -22,19 +23,24 @@ impl Controller {
         if request.packs.is_empty() {
             // An unchanged stash: no pack is read.
             let now = self.clock.now();
-            if let Some(known) = self.ledger.commit_known(&self.access, &session, request.root, now)? {
+            if let Some(known) = self.ledger.commit_known(&caller.access, &session, request.root, now)? {
                 tracing::info!(session = session.id.0, stash = %session.name, "committed unchanged");
                 return Ok(known);
             }
         }
-        let committed = self.commit_new(&session, request)?;
+        let committed = self.commit_new(caller, &session, request)?;
         if !request.packs.is_empty() {
-            self.mend_broken_stashes();
+            self.mend_broken_stashes(caller);
         }
         Ok(committed)
     }
 
-    fn commit_new(&self, session: &SessionRow, request: &Commit) -> Result<Committed, ControllerError> {
+    fn commit_new(
+        &self,
+        caller: &Caller,
+        session: &SessionRow,
+        request: &Commit,
+    ) -> Result<Committed, ControllerError> {
         let mut rows = Vec::with_capacity(request.packs.len());
         let mut tails = Vec::with_capacity(request.packs.len());
         let mut chunks: Vec<(Digest, PackId)> = Vec::new();
@@ -47,9 +53,10 @@ impl Controller {
         }
         chunks.sort_unstable();
         chunks.dedup_by_key(|(digest, _)| *digest);
-        let references = Follower::new(self, session.id, &chunks, rows.into_iter()).follow(request.root)?;
+        let references = Follower::new(self, &caller.access, session.id, &chunks, rows.into_iter())
+            .follow(request.root)?;
         let committed = self.ledger.commit(
-            &self.access,
+            &caller.access,
             &CommitRows {
                 session,
                 root: request.root,

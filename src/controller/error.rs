@@ -10,7 +10,7 @@ use crate::controller::store::StoreError;
 use crate::model::manifest::ManifestError;
 use crate::model::{Digest, PackName};
 use crate::pack::PackError;
-use crate::protocol::{SessionId, StashName};
+use crate::protocol::{BuildId, SessionId, StashName};
 
 /// Kinds of failure that an agent treats differently; the same five as the agent's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,15 @@ pub enum ControllerError {
         /// Other stashes of the build.
         others: Vec<StashName>,
     },
+    /// The caller may not see this build, or nobody has made it.
+    #[error("no {0} is there, or this token may not see it")]
+    NoBuild(BuildId),
+    /// The caller may read this build, and not write to it.
+    #[error("this token may not write to {0}")]
+    ForeignBuild(BuildId),
+    /// The request is for those who run the controller.
+    #[error("this needs a token of those who run the controller")]
+    NotOperator,
     /// The session is over: its lease ended, or it was committed or released.
     #[error("session {} has ended", .0.0)]
     SessionEnded(SessionId),
@@ -123,9 +132,11 @@ impl ControllerError {
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoStash { .. } => ErrorKind::NotFound,
+            Self::NoStash { .. } | Self::NoBuild(_) => ErrorKind::NotFound,
             Self::SessionEnded(_) => ErrorKind::SessionEnded,
-            Self::NeedsRebuild
+            Self::ForeignBuild(_)
+            | Self::NotOperator
+            | Self::NeedsRebuild
             | Self::TooMuch { .. }
             | Self::ForeignPack(_)
             | Self::PackLength { .. }

@@ -6,6 +6,7 @@
 //! Does not: read or write a workspace; know the agent.
 //! May import: `model`, `protocol`, `http`, `pack` (the reader).
 
+mod caller;
 pub mod clock;
 mod commit;
 mod error;
@@ -22,6 +23,7 @@ mod sweep;
 mod verify;
 mod writing;
 
+pub use caller::Caller;
 pub use clock::{Clock, ProcessClock, SystemClock};
 pub use error::{ControllerError, ErrorKind};
 pub use open::Controller;

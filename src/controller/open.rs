@@ -5,22 +5,19 @@ use std::sync::Arc;
 
 use crate::controller::clock::{Clock, ProcessClock};
 use crate::controller::error::ControllerError;
-use crate::controller::ledger::{Access, Creation, Ledger, LedgerError, ScopeId, SqliteLedger};
+use crate::controller::ledger::{Creation, Ledger, LedgerError, SqliteLedger};
 use crate::controller::store::{DiskStore, Store};
 
 /// How long a session lives without a request, in seconds; also how long a signed URL may.
 pub(super) const LEASE_SECONDS: i64 = 15 * 60;
 /// How long a reader in this very process may take where nothing renews its lease; its end is seen long before.
 const OWN_READER_SECONDS: i64 = 12 * 60 * 60;
-/// The scope of everything outside a controller with tokens; made by the first migration.
-const LOCAL: ScopeId = ScopeId(1);
 
 /// A ledger and a store, and the rules between them. Shared between threads; other processes may open the same folder.
 pub struct Controller {
     pub(super) ledger: Box<dyn Ledger>,
     pub(super) store: Box<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) access: Access,
 }
 
 impl Controller {
@@ -47,7 +44,7 @@ impl Controller {
 
     /// A controller of other parts: another store, a clock that tests move.
     pub fn with_parts(ledger: Box<dyn Ledger>, store: Box<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { ledger, store, clock, access: Access { write: LOCAL, read: vec![LOCAL] } }
+        Self { ledger, store, clock }
     }
 
     /// A name of this ledger that no other has.

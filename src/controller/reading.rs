@@ -1,5 +1,6 @@
 //! Requests that read or arrange what is committed: resolve, list, remove, copy, report damage.
 
+use crate::controller::caller::Caller;
 use crate::controller::error::{ControllerError, ErrorKind, reasons};
 use crate::controller::ledger::{NewReader, PackRow, PackState};
 use crate::controller::open::Controller;
@@ -12,15 +13,21 @@ const NAMED_OTHERS: usize = 5;
 
 impl Controller {
     /// Finds a stash and opens a lease to read it.
-    pub fn resolve(&self, build: &BuildId, name: &StashName) -> Result<Resolved, ControllerError> {
-        let Some(stash) = self.ledger.find(&self.access, build, name)? else {
-            return Err(self.no_stash(build, name)?);
+    pub fn resolve(
+        &self,
+        caller: &Caller,
+        build: &BuildId,
+        name: &StashName,
+    ) -> Result<Resolved, ControllerError> {
+        caller.require_read(build)?;
+        let Some(stash) = self.ledger.find(&caller.access, build, name)? else {
+            return Err(self.no_stash(caller, build, name)?);
         };
         let owner = self.clock.process();
         let owner = owner.as_deref();
         let new = NewReader { stash: stash.id, expires_at: self.reader_expires_at(owner), owner };
-        let Some((session, rows)) = self.ledger.open_reader(&self.access, &new)? else {
-            return Err(self.no_stash(build, name)?);
+        let Some((session, rows)) = self.ledger.open_reader(&caller.access, &new)? else {
+            return Err(self.no_stash(caller, build, name)?);
         };
         let readable = rows.iter().filter(|row| self.has_footer(row));
         let packs = readable.map(|row| self.download(row)).collect::<Result<_, _>>()?;
@@ -30,11 +37,13 @@ impl Controller {
     /// Checks a pack that an agent says is damaged; sets it aside if that is so. Answers whether it was.
     pub fn report_damaged(
         &self,
+        caller: &Caller,
         session: SessionId,
         pack: PackName,
         why: &str,
     ) -> Result<bool, ControllerError> {
-        let row = self.ledger.pack(pack)?;
+        // A pack outside the scopes that the caller reads is none of its business.
+        let row = self.ledger.pack(pack)?.filter(|row| caller.access.read.contains(&row.scope));
         if row.as_ref().is_some_and(|row| row.state == PackState::Quarantined) {
             return Ok(true);
         }
@@ -47,18 +56,27 @@ impl Controller {
     }
 
     /// The stashes of a build, by name.
-    pub fn list(&self, build: &BuildId) -> Result<Vec<StashInfo>, ControllerError> {
-        Ok(self.ledger.list(&self.access, build)?)
+    pub fn list(&self, caller: &Caller, build: &BuildId) -> Result<Vec<StashInfo>, ControllerError> {
+        caller.require_read(build)?;
+        Ok(self.ledger.list(&caller.access, build)?)
     }
 
     /// Forgets a stash; `false` if there was none.
-    pub fn remove(&self, build: &BuildId, name: &StashName) -> Result<bool, ControllerError> {
-        Ok(self.ledger.remove(&self.access, build, name)?)
+    pub fn remove(
+        &self,
+        caller: &Caller,
+        build: &BuildId,
+        name: &StashName,
+    ) -> Result<bool, ControllerError> {
+        caller.require_write(build)?;
+        Ok(self.ledger.remove(&caller.access, build, name)?)
     }
 
     /// Gives every stash of `from` to `to` by reference; answers how many.
-    pub fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, ControllerError> {
-        Ok(self.ledger.copy(&self.access, from, to, self.clock.now())?)
+    pub fn copy(&self, caller: &Caller, from: &BuildId, to: &BuildId) -> Result<u64, ControllerError> {
+        caller.require_read(from)?;
+        caller.require_write(to)?;
+        Ok(self.ledger.copy(&caller.access, from, to, self.clock.now())?)
     }
 
     /// Reads a whole pack; if it is broken, quarantines it and answers why. A store that is down is no damage, nor is a
@@ -112,8 +130,14 @@ impl Controller {
         })
     }
 
-    fn no_stash(&self, build: &BuildId, name: &StashName) -> Result<ControllerError, ControllerError> {
-        let others = self.list(build)?.into_iter().map(|stash| stash.name).take(NAMED_OTHERS).collect();
+    fn no_stash(
+        &self,
+        caller: &Caller,
+        build: &BuildId,
+        name: &StashName,
+    ) -> Result<ControllerError, ControllerError> {
+        let others =
+            self.list(caller, build)?.into_iter().map(|stash| stash.name).take(NAMED_OTHERS).collect();
         Ok(ControllerError::NoStash { name: name.clone(), others })
     }
 }

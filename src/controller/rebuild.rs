@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use crate::controller::caller::Caller;
 use crate::controller::error::{ControllerError, ErrorKind};
 use crate::controller::ledger::RebuiltPack;
 use crate::controller::open::Controller;
@@ -15,7 +16,7 @@ use crate::protocol::{BuildId, Commit, Open, StashName};
 impl Controller {
     /// Indexes every sound pack. For a ledger that was lost also gives names to the roots in them; a sweep may run
     /// again when that is done, so a rebuild that was cut short is repeated whole.
-    pub(super) fn rebuild(&self, report: &mut VerifyReport) -> Result<(), ControllerError> {
+    pub(super) fn rebuild(&self, caller: &Caller, report: &mut VerifyReport) -> Result<(), ControllerError> {
         let mut names = Vec::new();
         self.store.list(&mut |object| {
             if object.unfinished.is_none() {
@@ -24,7 +25,7 @@ impl Controller {
         })?;
         let mut roots = Vec::new();
         for name in names {
-            match self.reindex(name, &mut roots) {
+            match self.reindex(caller, name, &mut roots) {
                 Ok(indexed) => report.rebuilt_packs += u64::from(indexed),
                 Err(error) if error.kind() == ErrorKind::Damaged => {
                     let why = crate::controller::error::reasons(&error);
@@ -34,13 +35,18 @@ impl Controller {
             }
         }
         if self.ledger.needs_rebuild()? {
-            self.recover(&roots, report)?;
+            self.recover(caller, &roots, report)?;
             self.ledger.rebuilt()?;
         }
         Ok(())
     }
 
-    fn reindex(&self, name: PackName, roots: &mut Vec<Digest>) -> Result<bool, ControllerError> {
+    fn reindex(
+        &self,
+        caller: &Caller,
+        name: PackName,
+        roots: &mut Vec<Digest>,
+    ) -> Result<bool, ControllerError> {
         let Some(len) = self.store.head(name)? else { return Ok(false) };
         let tail = check_pack(self.store.as_ref(), name, len, &mut |digest, bytes| {
             if Root::decode(bytes).is_ok() {
@@ -49,12 +55,17 @@ impl Controller {
         })?;
         let (tail_len, footer_digest) = (tail.len, tail.digest);
         let pack = RebuiltPack { name, len, tail_len, footer_digest, chunks: &tail.footer.chunks };
-        self.ledger.reindex(self.access.write, &pack)?;
+        self.ledger.reindex(caller.access.write, &pack)?;
         Ok(true)
     }
 
     /// A stash for every root that nothing points at: an ordinary commit without packs.
-    fn recover(&self, roots: &[Digest], report: &mut VerifyReport) -> Result<(), ControllerError> {
+    fn recover(
+        &self,
+        caller: &Caller,
+        roots: &[Digest],
+        report: &mut VerifyReport,
+    ) -> Result<(), ControllerError> {
         let build = BuildId { project: "local".into(), build: "recovered".into() };
         let mut known: HashSet<Digest> =
             self.ledger.all_stashes()?.into_iter().map(|stash| stash.info.id).collect();
@@ -63,7 +74,7 @@ impl Controller {
                 continue;
             }
             let Ok(name) = StashName::try_from(format!("recovered-{}", root.short())) else { continue };
-            match self.commit_recovered(&build, &name, root) {
+            match self.commit_recovered(caller, &build, &name, root) {
                 Ok(()) => report.recovered_stashes.push(name),
                 Err(error) if error.kind() == ErrorKind::Damaged => {
                     let why = crate::controller::error::reasons(&error);
@@ -77,15 +88,16 @@ impl Controller {
 
     fn commit_recovered(
         &self,
+        caller: &Caller,
         build: &BuildId,
         name: &StashName,
         root: Digest,
     ) -> Result<(), ControllerError> {
         let open = Open { build: build.clone(), name: name.clone(), parent: None, digests: Vec::new() };
-        let session = self.open_session(&open)?.session;
-        let committed = self.commit(&Commit { session, root, packs: Vec::new() });
+        let session = self.open_session(caller, &open)?.session;
+        let committed = self.commit(caller, &Commit { session, root, packs: Vec::new() });
         if committed.is_err() {
-            self.release(session);
+            self.release(caller, session);
         }
         committed.map(drop)
     }

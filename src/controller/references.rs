@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::controller::error::ControllerError;
-use crate::controller::ledger::{PackId, PackRow};
+use crate::controller::ledger::{Access, PackId, PackRow};
 use crate::controller::open::Controller;
 use crate::controller::pack_source::{ChunkSource, read_tail};
 use crate::model::manifest::{Root, chunk_list, page};
@@ -23,6 +23,7 @@ pub(super) struct References {
 /// Follows references for one commit.
 pub(super) struct Follower<'a> {
     controller: &'a Controller,
+    access: &'a Access,
     session: SessionId,
     /// Chunks of the session's own packs, sorted.
     own: &'a [(Digest, PackId)],
@@ -34,20 +35,21 @@ pub(super) struct Follower<'a> {
 impl<'a> Follower<'a> {
     pub(super) fn new(
         controller: &'a Controller,
+        access: &'a Access,
         session: SessionId,
         own: &'a [(Digest, PackId)],
         new_packs: impl Iterator<Item = PackRow>,
     ) -> Self {
         let rows = new_packs.map(|row| (row.id, row)).collect();
         let source = ChunkSource::new(controller.store.as_ref());
-        Self { controller, session, own, rows, source, manifest_packs: BTreeSet::new() }
+        Self { controller, access, session, own, rows, source, manifest_packs: BTreeSet::new() }
     }
 
     pub(super) fn follow(mut self, id: Digest) -> Result<References, ControllerError> {
         let (root_pack, bytes) = self.manifest_part(id)?;
         let root = Root::decode(&bytes).map_err(|source| ControllerError::Manifest { digest: id, source })?;
         let digests: Vec<Digest> = root.pages.iter().map(|page| page.chunk.digest).collect();
-        let known = self.controller.ledger.page_packs(&self.controller.access, &digests)?;
+        let known = self.controller.ledger.page_packs(self.access, &digests)?;
         let mut packs = BTreeSet::from([root_pack]);
         let mut pages = Vec::new();
         for (digest, known) in digests.into_iter().zip(known) {
@@ -114,7 +116,7 @@ impl<'a> Follower<'a> {
             digests.iter().filter_map(|digest| Some((*digest, find(digest)?))).collect();
         let rest: Vec<Digest> =
             digests.iter().filter(|digest| !found.contains_key(digest)).copied().collect();
-        let indexed = self.controller.ledger.locate(&self.controller.access, &rest)?;
+        let indexed = self.controller.ledger.locate(self.access, &rest)?;
         found.extend(rest.iter().zip(indexed).filter_map(|(digest, pack)| Some((*digest, pack?))));
         if digests.iter().any(|digest| !found.contains_key(digest)) {
             self.search_pinned(digests, &mut found)?;

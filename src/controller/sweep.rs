@@ -1,6 +1,7 @@
 //! Gives back the space of what nothing refers to. A kill at any point loses nothing: a pack's row says `deleted`
 //! before its object goes, and the next sweep finishes what this one began.
 
+use crate::controller::caller::Caller;
 use crate::controller::error::ControllerError;
 use crate::controller::ledger::{PackId, PackState, Sweep};
 use crate::controller::open::Controller;
@@ -33,7 +34,8 @@ pub struct GcReport {
 
 impl Controller {
     /// Sweeps once. Refuses beside packs that the ledger has lost: none of them would be known to be needed.
-    pub fn gc(&self, options: &GcOptions) -> Result<GcReport, ControllerError> {
+    pub fn gc(&self, caller: &Caller, options: &GcOptions) -> Result<GcReport, ControllerError> {
+        caller.require_operator()?;
         if self.ledger.needs_rebuild()? {
             return Err(ControllerError::NeedsRebuild);
         }

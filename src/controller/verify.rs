@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::controller::caller::Caller;
 use crate::controller::error::{ControllerError, ErrorKind, reasons};
 use crate::controller::ledger::{PackRow, PackState, StashRow};
 use crate::controller::open::Controller;
@@ -65,12 +66,14 @@ impl Controller {
     /// Verifies everything; `progress` counts packs' bytes found and done.
     pub fn verify(
         &self,
+        caller: &Caller,
         options: &VerifyOptions,
         progress: &Progress,
     ) -> Result<VerifyReport, ControllerError> {
+        caller.require_operator()?;
         let mut report = VerifyReport::default();
         if options.rebuild_index {
-            self.rebuild(&mut report)?;
+            self.rebuild(caller, &mut report)?;
         }
         let live = self.ledger.packs_in(PackState::Live)?;
         live.iter().for_each(|row| progress.found_bytes.add(row.len));
@@ -82,7 +85,7 @@ impl Controller {
             report.bytes += row.len;
             progress.done_bytes.add(row.len);
         }
-        self.mend_broken_stashes();
+        self.mend_broken_stashes(caller);
         for stash in self.ledger.all_stashes()? {
             report.stashes += 1;
             if let Some(why) = self.why_broken(&stash)? {

@@ -1,7 +1,8 @@
 //! A stash under way: open a session, ask what is missing, sign packs, release. Its end is `commit`.
 
+use crate::controller::caller::Caller;
 use crate::controller::error::ControllerError;
-use crate::controller::ledger::{NewSession, PackId, PackRow, PackState};
+use crate::controller::ledger::{NewSession, PackId, PackRow, PackState, SessionRow};
 use crate::controller::open::{Controller, LEASE_SECONDS};
 use crate::model::{Digest, PackName, limits};
 use crate::protocol::{Open, Opened, PackIntent, SessionId, SignedPack};
@@ -11,8 +12,9 @@ const MAX_PACKS: usize = 1024;
 
 impl Controller {
     /// Opens a session to write a stash.
-    pub fn open_session(&self, request: &Open) -> Result<Opened, ControllerError> {
+    pub fn open_session(&self, caller: &Caller, request: &Open) -> Result<Opened, ControllerError> {
         at_most("digests in one request", request.digests.len() as u64, limits::MAX_MISSING_DIGESTS as u64)?;
+        caller.require_write(&request.build)?;
         let owner = self.clock.process();
         let new = NewSession {
             build: &request.build,
@@ -21,32 +23,42 @@ impl Controller {
             expires_at: self.clock.now() + LEASE_SECONDS,
             owner: owner.as_deref(),
         };
-        let opened = self.ledger.open_session(&self.access, &new)?;
-        let present = self.ledger.pin_present(&self.access, opened.id, &request.digests)?;
+        let opened = self.ledger.open_session(&caller.access, &new)?;
+        let present = self.ledger.pin_present(&caller.access, opened.id, &request.digests)?;
         tracing::debug!(session = opened.id.0, parent_accepted = opened.parent_accepted, "session opened");
         let missing = present.into_iter().map(|present| !present).collect();
         Ok(Opened { session: opened.id, parent_accepted: opened.parent_accepted, missing })
     }
 
     /// For each digest, in order: whether it is missing. What is not is pinned to the session.
-    pub fn missing(&self, session: SessionId, digests: &[Digest]) -> Result<Vec<bool>, ControllerError> {
+    pub fn missing(
+        &self,
+        caller: &Caller,
+        session: SessionId,
+        digests: &[Digest],
+    ) -> Result<Vec<bool>, ControllerError> {
         at_most("digests in one request", digests.len() as u64, limits::MAX_MISSING_DIGESTS as u64)?;
-        self.require_open(session)?;
-        let present = self.ledger.pin_present(&self.access, session, digests)?;
+        self.require_open(caller, session)?;
+        let present = self.ledger.pin_present(&caller.access, session, digests)?;
         Ok(present.into_iter().map(|present| !present).collect())
     }
 
     /// Names finished packs and says where to PUT them.
-    pub fn sign(&self, session: SessionId, packs: &[PackIntent]) -> Result<Vec<SignedPack>, ControllerError> {
+    pub fn sign(
+        &self,
+        caller: &Caller,
+        session: SessionId,
+        packs: &[PackIntent],
+    ) -> Result<Vec<SignedPack>, ControllerError> {
         at_most("packs in one request", packs.len() as u64, MAX_PACKS as u64)?;
-        self.require_open(session)?;
+        self.require_open(caller, session)?;
         let mut rows = Vec::with_capacity(packs.len());
         for intent in packs {
             at_most("bytes of a pack", intent.len, limits::MAX_PACK_BYTES)?;
             rows.push(PackRow {
                 id: PackId(0),
                 name: random_name()?,
-                scope: self.access.write,
+                scope: caller.access.write,
                 state: PackState::Pending,
                 len: intent.len,
                 tail_len: 0,
@@ -56,21 +68,33 @@ impl Controller {
             });
         }
         // The row comes first: an object without a row is garbage at any time.
-        self.ledger.add_pending(&self.access, &rows)?;
-        let sign =
-            |row: &PackRow| Ok(SignedPack { name: row.name, put: self.store.sign_put(row.name, row.len)? });
-        rows.iter().map(sign).collect()
+        self.ledger.add_pending(&caller.access, &rows)?;
+        let sign = |(row, intent): (&PackRow, &PackIntent)| {
+            Ok(SignedPack { name: row.name, put: self.store.sign_put(row.name, intent)? })
+        };
+        rows.iter().zip(packs).map(sign).collect()
     }
 
     /// Ends a session early. Best effort: a lease also ends by itself.
-    pub fn release(&self, session: SessionId) {
-        if let Err(error) = self.ledger.end_session(session) {
+    pub fn release(&self, caller: &Caller, session: SessionId) {
+        if let Err(error) = self.ledger.end_session(&caller.access, session) {
             tracing::warn!(session = session.0, error = %error, "a session could not be released");
         }
     }
 
-    fn require_open(&self, session: SessionId) -> Result<(), ControllerError> {
-        match self.ledger.session(session, self.clock.now(), LEASE_SECONDS)?.committed {
+    /// The write session of this caller, its lease renewed.
+    pub(super) fn own_session(
+        &self,
+        caller: &Caller,
+        session: SessionId,
+    ) -> Result<SessionRow, ControllerError> {
+        let row = self.ledger.session(&caller.access, session, self.clock.now(), LEASE_SECONDS)?;
+        caller.require_write(&row.build)?;
+        Ok(row)
+    }
+
+    fn require_open(&self, caller: &Caller, session: SessionId) -> Result<(), ControllerError> {
+        match self.own_session(caller, session)?.committed {
             Some(_) => Err(ControllerError::SessionEnded(session)),
             None => Ok(()),
         }

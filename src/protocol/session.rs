@@ -40,6 +40,8 @@ pub struct PackIntent {
     pub len: u64,
     /// BLAKE3-256 of the pack's footer, which names everything in it.
     pub footer_digest: Digest,
+    /// CRC-32C (Castagnoli) of the whole pack, signed into the PUT where the store checks one (S3, GCS).
+    pub crc32c: u32,
 }
 
 /// Where to send a pack.

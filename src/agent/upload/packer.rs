@@ -11,7 +11,7 @@ use crate::model::pack_layout::Codec;
 use crate::model::progress::Progress;
 use crate::pack::{Builder, FinishedPack, FrameEncoder, PlainFrame};
 use crate::protocol::PackIntent;
-use crate::transfer::put::put;
+use crate::transfer::put::{crc32c, put};
 
 use super::line::{Counters, UploadOptions};
 use super::session::Session;
@@ -113,7 +113,8 @@ pub(super) fn send_packs(
     progress: &Progress,
 ) -> Result<(), AgentError> {
     for pack in packs {
-        let intent = PackIntent { len: pack.len, footer_digest: pack.footer_digest };
+        let intent =
+            PackIntent { len: pack.len, footer_digest: pack.footer_digest, crc32c: crc32c(&pack.parts) };
         for signed in session.remote.sign(session.id()?, &[intent])? {
             put(&signed, &pack.parts)?;
             sent.lock().map_err(|_| AgentError::Stopped)?.push(signed.name);

@@ -20,10 +20,16 @@ pub trait Ledger: Send + Sync {
 
     /// Opens a session; accepts its parent if that is whole and readable, and pins its packs.
     fn open_session(&self, access: &Access, new: &NewSession<'_>) -> Result<OpenedSession, LedgerError>;
-    /// The session, if it is open or committed; renews an open one whose lease is a third gone.
-    fn session(&self, session: SessionId, now: i64, lease: i64) -> Result<SessionRow, LedgerError>;
-    /// Ends a session: its pins go, its pending packs become `deleted`.
-    fn end_session(&self, session: SessionId) -> Result<(), LedgerError>;
+    /// The session of the write scope, if it is open or committed; renews an open one whose lease is a third gone.
+    fn session(
+        &self,
+        access: &Access,
+        session: SessionId,
+        now: i64,
+        lease: i64,
+    ) -> Result<SessionRow, LedgerError>;
+    /// Ends a session of the write scope: its pins go, its pending packs become `deleted`.
+    fn end_session(&self, access: &Access, session: SessionId) -> Result<(), LedgerError>;
     /// Open sessions that live in a process, with its mark.
     fn owners(&self) -> Result<Vec<(SessionId, String)>, LedgerError>;
     /// Packs that are pinned to a session.

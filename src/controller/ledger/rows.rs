@@ -135,6 +135,8 @@ pub struct CommitRows<'a> {
 pub struct StashRow {
     /// Its number.
     pub id: i64,
+    /// The scope of its build.
+    pub scope: ScopeId,
     /// What the protocol tells of it.
     pub info: StashInfo,
 }

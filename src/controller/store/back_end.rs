@@ -4,13 +4,14 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::model::{PackName, SignedUrl};
+use crate::protocol::PackIntent;
 
 use super::error::StoreError;
 
 /// A place for packs.
 pub trait Store: Send + Sync {
-    /// A create-only PUT of `len` bytes. When this returns, the PUT can succeed (its folder exists).
-    fn sign_put(&self, pack: PackName, len: u64) -> Result<SignedUrl, StoreError>;
+    /// A create-only PUT of exactly the intended bytes. When this returns, the PUT can succeed (its folder exists).
+    fn sign_put(&self, pack: PackName, intent: &PackIntent) -> Result<SignedUrl, StoreError>;
 
     /// A GET that honours ranges.
     fn sign_get(&self, pack: PackName) -> Result<SignedUrl, StoreError>;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::signed_url::file_url;
 use crate::model::{PackName, SignedUrl, limits};
+use crate::protocol::PackIntent;
 
 use super::{Store, StoreError, StoredObject};
 
@@ -47,7 +48,7 @@ impl DiskStore {
 }
 
 impl Store for DiskStore {
-    fn sign_put(&self, pack: PackName, _len: u64) -> Result<SignedUrl, StoreError> {
+    fn sign_put(&self, pack: PackName, _intent: &PackIntent) -> Result<SignedUrl, StoreError> {
         let shard = self.shard(pack);
         if !shard.is_dir() {
             fs_err::create_dir_all(&shard).map_err(failed("make the folder of", pack))?;
@@ -147,6 +148,7 @@ fn failed(doing: &'static str, pack: PackName) -> impl Fn(io::Error) -> StoreErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Digest;
     use crate::model::signed_url::file_path;
 
     #[test]
@@ -154,7 +156,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = DiskStore::open(&folder.path().join("a b\u{e9}"));
         let pack = PackName([7; 16]);
-        let target = file_path(&store.sign_put(pack, 5).unwrap()).unwrap();
+        let intent = PackIntent { len: 5, footer_digest: Digest::of(b""), crc32c: 0 };
+        let target = file_path(&store.sign_put(pack, &intent).unwrap()).unwrap();
         assert_eq!(store.head(pack).unwrap(), None);
         fs_err::write(&target, b"hello").unwrap();
         assert_eq!(file_path(&store.sign_get(pack).unwrap()), Some(target.clone()));

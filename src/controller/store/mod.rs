@@ -2,7 +2,7 @@
 //!
 //! Does: sign PUTs and GETs, tell lengths, read bounded ranges (footers, manifest pages), delete, list.
 //! Does not: know what a pack holds or whether it is still needed.
-//! May import: `model`.
+//! May import: `model`, `protocol`.
 
 mod back_end;
 pub mod disk;

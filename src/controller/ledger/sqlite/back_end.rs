@@ -42,12 +42,18 @@ impl Ledger for SqliteLedger {
         self.insert_session(access, new)
     }
 
-    fn session(&self, session: SessionId, now: i64, lease: i64) -> Result<SessionRow, LedgerError> {
-        self.find_session(session, now, lease)
+    fn session(
+        &self,
+        access: &Access,
+        session: SessionId,
+        now: i64,
+        lease: i64,
+    ) -> Result<SessionRow, LedgerError> {
+        self.find_session(access, session, now, lease)
     }
 
-    fn end_session(&self, session: SessionId) -> Result<(), LedgerError> {
-        self.close_session(session)
+    fn end_session(&self, access: &Access, session: SessionId) -> Result<(), LedgerError> {
+        self.close_session(access, session)
     }
 
     fn owners(&self) -> Result<Vec<(SessionId, String)>, LedgerError> {

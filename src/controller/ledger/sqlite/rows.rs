@@ -16,7 +16,7 @@ pub(super) const STASH: &str =
     "SELECT s.id, b.project, b.build, s.name, s.root, s.entries, s.files, s.directories,
   s.symlinks, s.hard_links, s.bytes, s.committed_at,
   (SELECT count(*) FROM stash_packs r WHERE r.stash = s.id),
-  (SELECT coalesce(sum(p.len), 0) FROM stash_packs r JOIN packs p ON p.id = r.pack WHERE r.stash = s.id)
+  (SELECT coalesce(sum(p.len), 0) FROM stash_packs r JOIN packs p ON p.id = r.pack WHERE r.stash = s.id), b.scope
   FROM stashes s JOIN builds b ON b.id = s.build ";
 
 pub(super) fn state_number(state: PackState) -> i64 {
@@ -66,7 +66,7 @@ pub(super) fn stash(row: &Row<'_>) -> Result<StashRow, LedgerError> {
         packs: unsigned(row, 12)?,
         pack_bytes: unsigned(row, 13)?,
     };
-    Ok(StashRow { id: row.get(0)?, info })
+    Ok(StashRow { id: row.get(0)?, scope: ScopeId(row.get(14)?), info })
 }
 
 pub(super) fn digest(row: &Row<'_>, column: usize) -> Result<Digest, LedgerError> {

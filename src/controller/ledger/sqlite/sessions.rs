@@ -46,15 +46,16 @@ impl SqliteLedger {
 
     pub(super) fn find_session(
         &self,
+        access: &Access,
         id: SessionId,
         now: i64,
         lease: i64,
     ) -> Result<SessionRow, LedgerError> {
-        let sql =
-            "SELECT state, project, build, name, expires_at, answer FROM sessions WHERE id = ?1 AND kind = 0";
+        let sql = "SELECT state, project, build, name, expires_at, answer FROM sessions
+            WHERE id = ?1 AND kind = 0 AND scope = ?2";
         let (row, state, expires_at) = self.read(|transaction| {
             let mut statement = transaction.prepare_cached(sql)?;
-            let mut rows = statement.query([signed(id.0)])?;
+            let mut rows = statement.query([signed(id.0), access.write.0])?;
             let row = rows.next()?.ok_or(LedgerError::SessionEnded(id))?;
             let name: String = row.get(3)?;
             let session = SessionRow {
@@ -86,11 +87,11 @@ impl SqliteLedger {
         })
     }
 
-    pub(super) fn close_session(&self, id: SessionId) -> Result<(), LedgerError> {
+    pub(super) fn close_session(&self, access: &Access, id: SessionId) -> Result<(), LedgerError> {
         self.write(Sync::Ordered, |transaction| {
             let ended = transaction
-                .prepare_cached("UPDATE sessions SET state = 2 WHERE id = ?1 AND state = 0")?
-                .execute([signed(id.0)])?;
+                .prepare_cached("UPDATE sessions SET state = 2 WHERE id = ?1 AND state = 0 AND scope = ?2")?
+                .execute([signed(id.0), access.write.0])?;
             if ended == 1 { drop_holds(transaction, id) } else { Ok(()) }
         })
     }
