@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use pannier::controller::ledger::SqliteLedger;
 use pannier::controller::store::DiskStore;
-use pannier::controller::{Caller, Clock, Controller, ControllerError, ErrorKind, GcOptions, VerifyOptions};
+use pannier::controller::{Caller, Clock, Controller, ControllerError, ErrorKind};
 use pannier::model::manifest::{PageRef, Root, Totals, page};
 use pannier::model::pack_layout::{Codec, Footer, Frame, MAGIC};
 use pannier::model::progress::Progress;
 use pannier::model::signed_url::file_path;
 use pannier::model::{ChunkRef, Content, Digest, Entry, EntryKind, EntryPath, Timestamp};
-use pannier::protocol::{BuildId, Commit, Open, PackIntent, SessionId, StashName};
+use pannier::protocol::{BuildId, Commit, GcOptions, Open, PackIntent, SessionId, StashName, VerifyOptions};
 
 /// The time, and whether the process `killed` is gone.
 #[derive(Default)]

@@ -17,8 +17,8 @@ use pannier::cli::embedded::Embedded;
 use pannier::model::progress::Progress;
 use pannier::model::{Digest, PackName};
 use pannier::protocol::{
-    BuildId, Commit, Committed, Open, Opened, PackIntent, Resolved, SessionId, SignedPack, StashInfo,
-    StashName,
+    BuildId, Commit, Committed, GcOptions, GcReport, Open, Opened, PackIntent, Resolved, SessionId,
+    SignedPack, StashInfo, StashName, VerifyOptions, VerifyReport,
 };
 use pannier::transfer::{Remote, RemoteError};
 use pannier::workspace::restore::RestoreOptions;
@@ -89,6 +89,14 @@ impl<R: Remote> Remote for Recording<R> {
 
     fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, RemoteError> {
         self.note("copy", 0).copy(from, to)
+    }
+
+    fn gc(&self, options: &GcOptions) -> Result<GcReport, RemoteError> {
+        self.note("gc", 0).gc(options)
+    }
+
+    fn verify(&self, options: &VerifyOptions, progress: &Progress) -> Result<VerifyReport, RemoteError> {
+        self.note("verify", 0).verify(options, progress)
     }
 }
 

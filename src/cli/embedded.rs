@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use crate::controller::{
-    Caller, Controller, ControllerError, ErrorKind, GcOptions, GcReport, VerifyOptions, VerifyReport,
-};
+use crate::controller::{Caller, Controller, ControllerError, ErrorKind};
 use crate::model::progress::Progress;
 use crate::model::{Digest, PackName};
 use crate::protocol::{
-    BuildId, Commit, Committed, Open, Opened, PackIntent, Resolved, SessionId, SignedPack, StashInfo,
-    StashName,
+    BuildId, Commit, Committed, GcOptions, GcReport, Open, Opened, PackIntent, Resolved, SessionId,
+    SignedPack, StashInfo, StashName, VerifyOptions, VerifyReport,
 };
 use crate::transfer::remote::RemoteErrorKind;
 use crate::transfer::{Remote, RemoteError};
@@ -35,16 +33,6 @@ impl Embedded {
     fn of(controller: Controller) -> Result<Self, RemoteError> {
         let identity = controller.identity().map_err(remote)?;
         Ok(Self { controller, caller: Caller::local(), identity })
-    }
-
-    /// Sweeps once.
-    pub fn gc(&self, options: &GcOptions) -> Result<GcReport, RemoteError> {
-        self.controller.gc(&self.caller, options).map_err(remote)
-    }
-
-    /// Re-reads everything.
-    pub fn verify(&self, options: &VerifyOptions, progress: &Progress) -> Result<VerifyReport, RemoteError> {
-        self.controller.verify(&self.caller, options, progress).map_err(remote)
     }
 }
 
@@ -91,6 +79,14 @@ impl Remote for Embedded {
 
     fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, RemoteError> {
         self.controller.copy(&self.caller, from, to).map_err(remote)
+    }
+
+    fn gc(&self, options: &GcOptions) -> Result<GcReport, RemoteError> {
+        self.controller.gc(&self.caller, options).map_err(remote)
+    }
+
+    fn verify(&self, options: &VerifyOptions, progress: &Progress) -> Result<VerifyReport, RemoteError> {
+        self.controller.verify(&self.caller, options, progress).map_err(remote)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `pannier gc`
 
-use crate::controller::GcOptions;
+use crate::protocol::GcOptions;
+use crate::transfer::Remote;
 
 use super::args::{GcArgs, Global};
 use super::exit::Exit;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::controller::{VerifyOptions, VerifyReport};
 use crate::model::progress::Progress;
+use crate::protocol::{VerifyOptions, VerifyReport};
+use crate::transfer::Remote;
 
 use super::args::{Global, VerifyArgs};
 use super::embedded::Embedded;

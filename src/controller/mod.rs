@@ -27,5 +27,3 @@ pub use caller::Caller;
 pub use clock::{Clock, ProcessClock, SystemClock};
 pub use error::{ControllerError, ErrorKind};
 pub use open::Controller;
-pub use sweep::{GcOptions, GcReport};
-pub use verify::{DamagedPack, DamagedStash, VerifyOptions, VerifyReport};

@@ -8,10 +8,9 @@ use crate::controller::error::{ControllerError, ErrorKind};
 use crate::controller::ledger::RebuiltPack;
 use crate::controller::open::Controller;
 use crate::controller::pack_source::check_pack;
-use crate::controller::verify::{DamagedPack, DamagedStash, VerifyReport};
 use crate::model::manifest::Root;
 use crate::model::{Digest, PackName};
-use crate::protocol::{BuildId, Commit, Open, StashName};
+use crate::protocol::{BuildId, Commit, DamagedPack, DamagedStash, Open, StashName, VerifyReport};
 
 impl Controller {
     /// Indexes every sound pack. For a ledger that was lost also gives names to the roots in them; a sweep may run

@@ -6,31 +6,7 @@ use crate::controller::error::ControllerError;
 use crate::controller::ledger::{PackId, PackState, Sweep};
 use crate::controller::open::Controller;
 use crate::controller::store::StoredObject;
-use crate::protocol::SessionId;
-
-/// How to sweep.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct GcOptions {
-    /// Say what would go, and change nothing.
-    pub dry_run: bool,
-}
-
-/// What a sweep did, or would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct GcReport {
-    /// Sessions whose lease or process had ended.
-    pub reaped_sessions: u64,
-    /// Packs that nothing refers to any more.
-    pub condemned: u64,
-    /// Objects deleted: packs, and what dead uploads left.
-    pub deleted_packs: u64,
-    /// Their bytes.
-    pub deleted_bytes: u64,
-    /// Packs that nothing but open sessions keeps.
-    pub kept_for_sessions: u64,
-    /// When those sessions end by themselves, in seconds since 1970.
-    pub until: Option<i64>,
-}
+use crate::protocol::{GcOptions, GcReport, SessionId};
 
 impl Controller {
     /// Sweeps once. Refuses beside packs that the ledger has lost: none of them would be known to be needed.

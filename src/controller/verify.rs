@@ -10,57 +10,7 @@ use crate::controller::pack_source::{ChunkSource, read_tail};
 use crate::model::manifest::{Root, chunk_list, page};
 use crate::model::progress::Progress;
 use crate::model::{Digest, Entry, PackName};
-use crate::protocol::{BuildId, StashName};
-
-/// How to verify.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct VerifyOptions {
-    /// Index every sound pack of the store anew first; for a ledger that was lost, also make a stash of every whole
-    /// root in them.
-    pub rebuild_index: bool,
-}
-
-/// What was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct VerifyReport {
-    /// Packs that were read.
-    pub packs: u64,
-    /// Bytes of them.
-    pub bytes: u64,
-    /// Packs that the rebuild found and indexed.
-    pub rebuilt_packs: u64,
-    /// Stashes that the rebuild made, in build `recovered` of project `local`: their own names were lost.
-    pub recovered_stashes: Vec<StashName>,
-    /// Roots that the rebuild found and that are not whole; they have no name.
-    pub lost_stashes: Vec<DamagedStash>,
-    /// Packs that are broken and were set aside.
-    pub damaged_packs: Vec<DamagedPack>,
-    /// Stashes that were followed.
-    pub stashes: u64,
-    /// Stashes that are not whole.
-    pub damaged_stashes: Vec<DamagedStash>,
-}
-
-/// A broken pack.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct DamagedPack {
-    /// Its name.
-    pub name: PackName,
-    /// What is wrong with it.
-    pub why: String,
-}
-
-/// A stash that cannot be read whole.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct DamagedStash {
-    /// Its build.
-    #[serde(flatten)]
-    pub build: BuildId,
-    /// Its name.
-    pub name: StashName,
-    /// What is wrong with it.
-    pub why: String,
-}
+use crate::protocol::{DamagedPack, DamagedStash, VerifyOptions, VerifyReport};
 
 impl Controller {
     /// Verifies everything; `progress` counts packs' bytes found and done.

@@ -5,9 +5,13 @@
 //! May import: `model`.
 
 pub mod build;
+pub mod operate;
 pub mod session;
 pub mod stash;
 
 pub use build::{BuildId, StashName};
+pub use operate::{
+    DamagedPack, DamagedStash, GcOptions, GcReport, TokenRequest, VerifyOptions, VerifyReport,
+};
 pub use session::{Commit, Open, Opened, PackIntent, SessionId, SignedPack};
 pub use stash::{Committed, PackDownload, Resolved, StashInfo};

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use crate::model::progress::Progress;
 use crate::model::{Digest, PackName};
 use crate::protocol::{
-    BuildId, Commit, Committed, Open, Opened, PackIntent, Resolved, SessionId, SignedPack, StashInfo,
-    StashName,
+    BuildId, Commit, Committed, GcOptions, GcReport, Open, Opened, PackIntent, Resolved, SessionId,
+    SignedPack, StashInfo, StashName, VerifyOptions, VerifyReport,
 };
 
 /// A controller, as an agent sees it. Every method is one request.
@@ -44,6 +45,12 @@ pub trait Remote: Send + Sync {
 
     /// Gives every stash of `from` to `to` by reference; answers how many.
     fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, RemoteError>;
+
+    /// Sweeps once.
+    fn gc(&self, options: &GcOptions) -> Result<GcReport, RemoteError>;
+
+    /// Re-reads everything that was committed; `progress` counts packs' bytes where the controller is in this process.
+    fn verify(&self, options: &VerifyOptions, progress: &Progress) -> Result<VerifyReport, RemoteError>;
 }
 
 /// What went wrong at the controller, and whether asking again can help.

@@ -1,0 +1,96 @@
+//! Requests of those who run a controller: sweep, verify, hand out tokens. Not of an agent in a build.
+
+use crate::model::PackName;
+
+use super::build::{BuildId, StashName};
+
+/// How to sweep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct GcOptions {
+    /// Say what would go, and change nothing.
+    pub dry_run: bool,
+}
+
+/// What a sweep did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct GcReport {
+    /// Sessions whose lease or process had ended.
+    pub reaped_sessions: u64,
+    /// Packs that nothing refers to any more.
+    pub condemned: u64,
+    /// Objects deleted: packs, and what dead uploads left.
+    pub deleted_packs: u64,
+    /// Their bytes.
+    pub deleted_bytes: u64,
+    /// Packs that nothing but open sessions keeps.
+    pub kept_for_sessions: u64,
+    /// When those sessions end by themselves, in seconds since 1970.
+    pub until: Option<i64>,
+}
+
+/// How to verify.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct VerifyOptions {
+    /// Index every sound pack of the store anew first; for a ledger that was lost, also make a stash of every whole
+    /// root in them.
+    pub rebuild_index: bool,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct VerifyReport {
+    /// Packs that were read.
+    pub packs: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Packs that the rebuild found and indexed.
+    pub rebuilt_packs: u64,
+    /// Stashes that the rebuild made, in build `recovered` of project `local`: their own names were lost.
+    pub recovered_stashes: Vec<StashName>,
+    /// Roots that the rebuild found and that are not whole; they have no name.
+    pub lost_stashes: Vec<DamagedStash>,
+    /// Packs that are broken and were set aside.
+    pub damaged_packs: Vec<DamagedPack>,
+    /// Stashes that were followed.
+    pub stashes: u64,
+    /// Stashes that are not whole.
+    pub damaged_stashes: Vec<DamagedStash>,
+}
+
+/// A broken pack.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DamagedPack {
+    /// Its name.
+    pub name: PackName,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// A stash that cannot be read whole.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DamagedStash {
+    /// Its build.
+    #[serde(flatten)]
+    pub build: BuildId,
+    /// Its name.
+    pub name: StashName,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What a new token is to allow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct TokenRequest {
+    /// The only project it may name; any without.
+    pub project: Option<String>,
+    /// The only build it may write to; any of the project without.
+    pub build: Option<String>,
+    /// The scope it writes to; the controller's default without.
+    pub scope: Option<String>,
+    /// Scopes that it reads from beside that one, first wins.
+    pub read: Vec<String>,
+    /// Whether it may sweep, verify and hand out tokens.
+    pub operator: bool,
+    /// Seconds until it expires, from now by the controller's clock.
+    pub lives_seconds: u64,
+}
