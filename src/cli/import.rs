@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Context;
 use fs_err as fs;
 
 use crate::agent::{self, ImportRequest, UploadOptions};
@@ -28,7 +29,7 @@ pub(super) fn run(global: &Global, args: &ImportArgs) -> Outcome {
     let line = ui::ProgressLine::start("Importing", &progress, !global.quiet);
     let imported = agent::import(&remote, input, &request, &progress);
     drop(line);
-    let imported = imported?;
+    let imported = imported.with_context(|| format!("cannot import {}", shown(args)))?;
     summary::of_upload(
         global,
         "Imported",
@@ -38,6 +39,14 @@ pub(super) fn run(global: &Global, args: &ImportArgs) -> Outcome {
         &imported.problems,
         started,
     )
+}
+
+/// The tar as errors name it.
+fn shown(args: &ImportArgs) -> String {
+    match args.file.as_os_str() == "-" {
+        true => "from stdin".to_owned(),
+        false => format!("`{}`", args.file.display()),
+    }
 }
 
 /// The tar's bytes; zstd is taken off when the first bytes say so.

@@ -61,17 +61,20 @@ fn describe(report: &VerifyReport, quiet: bool) {
     }
     let damaged = match report.damaged_packs.len() + report.damaged_stashes.len() {
         0 => "everything is whole".to_owned(),
-        _ => format!(
-            "{} packs and {} stashes are damaged",
-            report.damaged_packs.len(),
-            report.damaged_stashes.len()
-        ),
+        damaged => {
+            let (packs, stashes) = (report.damaged_packs.len() as u64, report.damaged_stashes.len() as u64);
+            let verb = if damaged == 1 { "is" } else { "are" };
+            format!("{} and {} {verb} damaged", ui::counted(packs, "pack"), stashes_counted(stashes))
+        }
     };
     let (packs, bytes) = (ui::counted(report.packs, "pack"), ui::bytes(report.bytes));
-    let stashes = if report.stashes == 1 {
-        "1 stash".to_owned()
-    } else {
-        format!("{} stashes", ui::count(report.stashes))
-    };
+    let stashes = stashes_counted(report.stashes);
     ui::note(&format!("Verified {packs}, {bytes}, and {stashes}: {damaged}"));
+}
+
+fn stashes_counted(number: u64) -> String {
+    match number {
+        1 => "1 stash".to_owned(),
+        _ => format!("{} stashes", ui::count(number)),
+    }
 }

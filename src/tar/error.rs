@@ -39,16 +39,20 @@ pub enum TarError {
         offset: u64,
     },
     /// A header's field is not a number, or one that cannot be.
-    #[error("the tar header at byte {offset} has a bad {field}")]
+    #[error("the tar header of `{name}` at byte {offset} has a bad {field}")]
     Field {
+        /// The name in the header itself, which an extended header may override.
+        name: Printable,
         /// Where the header starts.
         offset: u64,
         /// Name of the field.
         field: &'static str,
     },
     /// An extended header that cannot be read.
-    #[error("the extended header at byte {offset} has {reason}")]
+    #[error("the extended header of `{name}` at byte {offset} has {reason}")]
     Record {
+        /// The name in the header block.
+        name: Printable,
         /// Where the header block starts.
         offset: u64,
         /// What is wrong.

@@ -1,5 +1,6 @@
 //! One header block as it was read, in whichever old or new layout. Not the records that override it.
 
+use crate::model::entry_path::Printable;
 use crate::tar::{BLOCK_BYTES, TarError, number};
 
 /// A header whose checksum is right.
@@ -71,12 +72,16 @@ impl Header {
         u64::try_from(self.number(field, name)?).map_err(|_| self.bad(name))
     }
 
-    pub(super) const fn bad(&self, field: &'static str) -> TarError {
-        TarError::Field { offset: self.offset, field }
+    pub(super) fn bad(&self, field: &'static str) -> TarError {
+        TarError::Field { name: self.shown_name(), offset: self.offset, field }
     }
 
-    pub(super) const fn record(&self, reason: &'static str) -> TarError {
-        TarError::Record { offset: self.offset, reason }
+    pub(super) fn record(&self, reason: &'static str) -> TarError {
+        TarError::Record { name: self.shown_name(), offset: self.offset, reason }
+    }
+
+    fn shown_name(&self) -> Printable {
+        Printable(self.path().into())
     }
 
     /// An id; `nobody` is −2 to some writers.
