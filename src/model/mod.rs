@@ -1,7 +1,7 @@
 //! Values and byte formats: what every other room talks about.
 //!
-//! Does: names (digests, paths), entries, the manifest's bytes, a pack's footer, limits, signed URLs and
-//! progress counters, each of which cannot exist invalid (parse, don't validate).
+//! Does: names (digests, paths), entries, the manifest's bytes, a pack's footer, limits, signed URLs,
+//! secrets and progress counters, each of which cannot exist invalid (parse, don't validate).
 //! Does not: touch a file system, a network, a thread or a clock.
 //! May import: nothing from this crate.
 
@@ -12,11 +12,15 @@ pub mod limits;
 pub mod manifest;
 pub mod pack_layout;
 pub mod progress;
+pub mod secret;
 pub mod signed_url;
+pub mod stop;
 pub mod wire;
 
 pub use digest::Digest;
 pub use entry::{ChunkRef, Content, Entry, EntryKind, Owner, Timestamp, Xattr};
 pub use entry_path::EntryPath;
 pub use pack_layout::PackName;
+pub use secret::Secret;
 pub use signed_url::SignedUrl;
+pub use stop::Stop;
