@@ -6,6 +6,7 @@
 mod hostile;
 mod random;
 mod tree;
+mod unprivileged;
 
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
@@ -25,10 +26,16 @@ fn everything() -> Tree {
     let big: Vec<u8> = (0..300_000u32).map(|i| (i / 7) as u8).collect();
     tree.file("a/big", 0o640, (4_000_000_000, 1), &big);
     tree.link("dangling", "no/where").link("to-dir", "a").link("up", "../..").hard("up2", "up");
+    // What nobody but root can read afterwards is looked at in `unprivileged`.
+    let closed = !unprivileged::is_root();
     for mode in [0o0, 0o1, 0o644, 0o755, 0o7777, 0o4755, 0o2070] {
+        let mode = if closed { mode | 0o400 } else { mode };
         tree.file(format!("m{mode:o}"), mode, (1_234_567_890, 123_456_789), format!("{mode}").as_bytes());
     }
-    tree.dir("d0", 0o0).file("d0/in", 0o600, (0, 0), b"x").dir("d7", 0o7777).dir("d0/deep", 0o500);
+    tree.dir("d0", if closed { 0o500 } else { 0o0 })
+        .file("d0/in", 0o600, (0, 0), b"x")
+        .dir("d7", 0o7777)
+        .dir("d0/deep", 0o500);
     tree.file("empty", 0o600, (1, 2), b"").add("pipe", 0o622, (3, 4), EntryKind::Fifo);
     tree.hard("hard", "a/big").hard("d0/hard", "a/big");
     tree.file(b"\xff\xfe\n\\ name", 0o600, (9, 9), b"bytes").file("implied/by/path", 0o600, (9, 9), b"i");

@@ -5,6 +5,7 @@ use pannier::workspace::restore::RestoreError;
 use proptest::prelude::*;
 
 use crate::tree::{BACK_ENDS, Tree, expectation, oracle, path, restore};
+use crate::unprivileged::is_root;
 
 /// A tree over a few names, so that two of them collide in every way.
 fn any_tree() -> impl Strategy<Value = Tree> {
@@ -42,6 +43,8 @@ fn add(tree: &mut Tree, at: &str, kind: u8, mode: u32, secs: i64, fill: u8) {
     }
     let first = tree.0.iter().map(|e| &e.0).find(|e| e.content().is_some()).map(|e| e.path.to_string());
     match (kind, first) {
+        // A folder that its owner may not search can only be looked into by root.
+        (0, _) if !is_root() => tree.add(at.as_bytes(), mode | 0o100, (secs, 1), EntryKind::Directory),
         (0, _) => tree.add(at.as_bytes(), mode, (secs, 1), EntryKind::Directory),
         (1, _) => tree.link(at.as_bytes(), ["a", "b/c", ".."][fill as usize]),
         (2, Some(first)) => tree.hard(at.as_bytes(), &first),

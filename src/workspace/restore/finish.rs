@@ -209,7 +209,10 @@ fn put(
     let to: &Directory = &*site.folder(parent)?;
     let name = path.file_name();
     let plain = matches!((over, is_folder), (Over::Nothing, _) | (Over::NonFolder, false));
-    let swapped = !plain && from.exchange(&slot, to, name).is_ok();
+    let swap = || from.exchange(&slot, to, name).is_ok();
+    // A folder moves to another parent only if its owner may write it; this one is on its way out.
+    let make_movable = || over == Over::Folder && to.set_mode(name, 0o700).is_ok();
+    let swapped = !plain && (swap() || (make_movable() && swap()));
     let placed = match (plain, swapped) {
         (true, _) => from.rename(&slot, to, name),
         // The old one is in the slot now, and goes with the staging folder.
