@@ -14,7 +14,9 @@ use pannier::model::pack_layout::{Codec, Footer, Frame, MAGIC};
 use pannier::model::progress::Progress;
 use pannier::model::signed_url::file_path;
 use pannier::model::{ChunkRef, Content, Digest, Entry, EntryKind, EntryPath, Timestamp};
-use pannier::protocol::{BuildId, Commit, GcOptions, Open, PackIntent, SessionId, StashName, VerifyOptions};
+use pannier::protocol::{
+    BuildId, Commit, GcOptions, Open, PackIntent, SessionId, StashName, VerifyOptions, VerifyReport,
+};
 
 /// The time, and whether the process `killed` is gone.
 #[derive(Default)]
@@ -250,23 +252,96 @@ fn a_lost_ledger_loses_no_whole_stash() {
     assert!(again.recovered_stashes.is_empty(), "a ledger that was not lost gets no stash from a rebuild");
 }
 
-/// Proves that a root with a broken pack is reported as lost, and that the others come back all the same.
+/// Forgets the ledger, damages the first pack of stash `x`, and rebuilds.
+fn rebuilt_beside_damage(
+    folder: &std::path::Path,
+    damage: impl FnOnce(&std::path::Path),
+) -> (Controller, VerifyReport) {
+    let controller = Controller::open(folder).unwrap();
+    let first = controller.resolve(&Caller::local(), &build(), &name("x")).unwrap().packs[0].get.clone();
+    drop(controller);
+    damage(&file_path(&first).unwrap());
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs_err::remove_file(folder.join(format!("ledger.sqlite{suffix}")));
+    }
+    let controller = Controller::open_to_rebuild(folder).unwrap();
+    let options = VerifyOptions { rebuild_index: true };
+    let report = controller.verify(&Caller::local(), &options, &Progress::default()).unwrap();
+    (controller, report)
+}
+
+/// Proves that what is left of a stash keeps a name and its packs through every sweep, is nobody's parent and no
+/// answer to an unchanged stash, heals when its content is stashed again, and goes when its name is removed.
 #[test]
-fn a_rebuild_says_what_is_not_whole() {
+fn a_rebuild_keeps_what_is_left_until_it_is_removed() {
     let folder = tempfile::tempdir().unwrap();
     let controller = Controller::open(folder.path()).unwrap();
     Writer::new("x", "abc").run(&controller).unwrap();
     Writer::new("y", "abcd").run(&controller).unwrap();
-    let first = controller.resolve(&Caller::local(), &build(), &name("x")).unwrap().packs[0].get.clone();
     drop(controller);
-    fs_err::remove_file(file_path(&first).unwrap()).unwrap();
-    for suffix in ["", "-wal", "-shm"] {
-        let _ = fs_err::remove_file(folder.path().join(format!("ledger.sqlite{suffix}")));
+    let (controller, report) =
+        rebuilt_beside_damage(folder.path(), |pack| fs_err::remove_file(pack).unwrap());
+    let root = manifest("abcd").0;
+    let recovered = BuildId { project: "local".into(), build: "recovered".into() };
+    let left = name(&format!("recovered-{}", root.short()));
+    assert_eq!(
+        (&report.recovered_stashes, report.lost_stashes.len()),
+        (&vec![left.clone()], 0),
+        "{report:?}"
+    );
+    assert_eq!(report.damaged_stashes.len(), 1);
+    assert!(report.damaged_stashes[0].why.contains("nothing readable holds it"), "{report:?}");
+    for _ in 0..2 {
+        assert_eq!(controller.gc(&Caller::local(), &GcOptions::default()).unwrap().deleted_packs, 0);
     }
-    let controller = Controller::open_to_rebuild(folder.path()).unwrap();
-    let options = VerifyOptions { rebuild_index: true };
-    let report = controller.verify(&Caller::local(), &options, &Progress::default()).unwrap();
-    assert_eq!((report.recovered_stashes.len(), report.lost_stashes.len()), (0, 1), "{report:?}");
+    let resolved = controller.resolve(&Caller::local(), &recovered, &left).unwrap();
+    assert_eq!((resolved.stash.totals.files, resolved.packs.len()), (4, 1));
+    controller.release(&Caller::local(), resolved.session);
+
+    let open = Open { build: build(), name: name("z"), parent: Some(root), digests: vec![] };
+    let opened = controller.open_session(&Caller::local(), &open).unwrap();
+    assert!(!opened.parent_accepted, "what is not whole is no parent");
+    let unchanged = Commit { session: opened.session, root, packs: vec![] };
+    assert_eq!(controller.commit(&Caller::local(), &unchanged).unwrap_err().kind(), ErrorKind::Damaged);
+    controller.release(&Caller::local(), opened.session);
+
+    Writer::new("y", "abcd").run(&controller).unwrap();
+    let healed =
+        controller.verify(&Caller::local(), &VerifyOptions::default(), &Progress::default()).unwrap();
+    assert_eq!((healed.damaged_stashes.len(), healed.damaged_packs.len()), (0, 0), "{healed:?}");
+    whole(&controller);
+    for (build, name) in [(&recovered, &left), (&build(), &name("y"))] {
+        assert!(controller.remove(&Caller::local(), build, name).unwrap());
+    }
+    controller.gc(&Caller::local(), &GcOptions::default()).unwrap();
+    let store = DiskStore::open(&folder.path().join("store"));
+    assert!(!store.holds_packs().unwrap(), "nothing is left once nobody wants it");
+}
+
+/// Proves that the readable part of a pack with a flipped bit stays readable after the ledger was lost as well, and
+/// that a root of which nothing can be read gets no name.
+#[test]
+fn a_rebuild_keeps_a_damaged_pack_whose_footer_can_be_read() {
+    for (flipped_byte, kept) in [(20, true), (usize::MAX, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let controller = Controller::open(folder.path()).unwrap();
+        Writer::new("x", "abc").run(&controller).unwrap();
+        Writer::new("y", "abcd").run(&controller).unwrap();
+        drop(controller);
+        let (controller, report) = rebuilt_beside_damage(folder.path(), |pack| {
+            let mut bytes = fs_err::read(pack).unwrap();
+            let at = flipped_byte.min(bytes.len() - 40);
+            bytes[at] ^= 1;
+            fs_err::write(pack, bytes).unwrap();
+        });
+        assert_eq!((report.damaged_packs.len(), report.recovered_stashes.len()), (1, 1), "{report:?}");
+        let swept = controller.gc(&Caller::local(), &GcOptions::default()).unwrap();
+        assert_eq!(swept.deleted_packs, u64::from(!kept), "a pack without a footer holds nothing readable");
+        let recovered = BuildId { project: "local".into(), build: "recovered".into() };
+        let left = report.recovered_stashes[0].clone();
+        let resolved = controller.resolve(&Caller::local(), &recovered, &left).unwrap();
+        assert_eq!(resolved.packs.len(), if kept { 2 } else { 1 });
+    }
 }
 
 /// Proves that the answer is kept with the session: it says `replaced` again, even when the stash is gone by then.

@@ -303,6 +303,50 @@ fn a_damaged_ledger_is_said_and_rebuilt() {
     }
 }
 
+/// Proves that beside a lost ledger, too, what is whole of a damaged stash can be had, outlives a sweep, and heals.
+#[test]
+fn a_lost_ledger_beside_a_damaged_pack_loses_no_more_than_the_damage() {
+    let scene = Scene::new();
+    let recovered = ["--project", "local", "--build", "recovered"];
+    for (which, damage) in [(0, Damage::Frame), (0, Damage::Delete), (0, Damage::Footer), (1, Damage::Footer)]
+    {
+        let cell = format!("no ledger and {damage:?} of pack {which}");
+        scene.reset();
+        damage.apply(&scene.packs()[which]);
+        fs::remove_file(scene.sandbox.store().join("ledger.sqlite")).unwrap();
+        let rebuilt = scene.run(&["verify", "--rebuild-index"]).exits(3).says("damaged: ");
+        let listed = scene.run(&[&["list", "--json"][..], &recovered].concat()).json();
+        let broken = |stash: &&serde_json::Value| stash["totals"]["files"].as_u64() == Some(42);
+        let name =
+            listed.as_array().unwrap().iter().find(broken).map(|stash| stash["name"].as_str().unwrap());
+        if which == 1 {
+            // Root and pages alone stood there: no name can lead to what is left.
+            assert_eq!(name, None, "{cell}");
+            continue;
+        }
+        rebuilt.says("hint: stash the same workspace again").says("is kept until `pannier rm NAME`");
+        let name = name.unwrap_or_else(|| panic!("{cell}: {listed}"));
+        let packs = scene.sandbox.packs().len();
+        scene.run(&["gc"]).exits(0);
+        let unreadable = usize::from(matches!(damage, Damage::Footer));
+        assert_eq!(scene.sandbox.packs().len(), packs - unreadable, "{cell}: gc keeps what is left");
+        scene.run(&["unstash", name, "--from-build", "recovered", "-C", "out"]).exits(1).says("stash `");
+        let part = ["unstash", name, "src/deep", "--from-build", "recovered", "-C", "out"];
+        scene.run(&part).exits(0);
+        assert!(scene.sandbox.path("out/src/deep/empty").exists(), "{cell}");
+        if matches!(damage, Damage::Frame) {
+            // The small files stand in another frame than the flipped bit.
+            let part = ["unstash", name, "src", "link", "--from-build", "recovered", "-C", "out"];
+            scene.run(&part).exits(0);
+            assert_same_tree(&scene.sandbox.work().join("src"), &scene.sandbox.path("out/src"));
+        }
+        scene.run(&["stash", "ws", "-C", "work"]).exits(0);
+        scene.run(&["unstash", name, "--from-build", "recovered", "-C", "healed"]).exits(0);
+        scene.work_equals("healed");
+        scene.run(&["verify"]).exits(0);
+    }
+}
+
 #[test]
 fn no_single_flipped_bit_of_a_ledger_gives_wrong_bytes() {
     let scene = Scene::new();

@@ -46,6 +46,10 @@ fn describe(report: &VerifyReport, quiet: bool) {
         ui::note(
             "hint: stash the same workspace again: what is damaged is sent anew and the older stashes heal",
         );
+        ui::note(
+            "hint: until then `pannier unstash NAME PATH…` gives back what is whole; \
+             what is left is kept until `pannier rm NAME`",
+        );
     }
     if quiet {
         return;
@@ -61,10 +65,9 @@ fn describe(report: &VerifyReport, quiet: bool) {
     }
     let damaged = match report.damaged_packs.len() + report.damaged_stashes.len() {
         0 => "everything is whole".to_owned(),
-        damaged => {
+        _ => {
             let (packs, stashes) = (report.damaged_packs.len() as u64, report.damaged_stashes.len() as u64);
-            let verb = if damaged == 1 { "is" } else { "are" };
-            format!("{} and {} {verb} damaged", ui::counted(packs, "pack"), stashes_counted(stashes))
+            format!("{} and {} are damaged", ui::counted(packs, "pack"), stashes_counted(stashes))
         }
     };
     let (packs, bytes) = (ui::counted(report.packs, "pack"), ui::bytes(report.bytes));

@@ -18,6 +18,7 @@ mod process;
 mod reading;
 mod rebuild;
 mod references;
+mod salvage;
 pub mod store;
 mod sweep;
 mod verify;

@@ -1,20 +1,24 @@
-//! Makes a lost ledger anew out of the packs: the chunk index, and a stash for every manifest root that is whole.
+//! Makes a lost ledger anew out of the packs: the chunk index, and a stash for every manifest root in them.
 //! What the packs do not say (names, builds, which stash was removed) does not come back.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::controller::caller::Caller;
-use crate::controller::error::{ControllerError, ErrorKind};
+use crate::controller::error::{ControllerError, ErrorKind, reasons};
 use crate::controller::ledger::RebuiltPack;
 use crate::controller::open::Controller;
-use crate::controller::pack_source::check_pack;
+use crate::controller::pack_source::{Tail, check_pack, read_tail};
 use crate::model::manifest::Root;
 use crate::model::{Digest, PackName};
 use crate::protocol::{BuildId, Commit, DamagedPack, DamagedStash, Open, StashName, VerifyReport};
 
+/// Roots that were found, with what they say.
+type Roots = BTreeMap<Digest, Root>;
+
 impl Controller {
-    /// Indexes every sound pack. For a ledger that was lost also gives names to the roots in them; a sweep may run
-    /// again when that is done, so a rebuild that was cut short is repeated whole.
+    /// Indexes every sound pack. For a ledger that was lost also gives names to the roots in them, and keeps what can
+    /// be read of damaged packs for those; a sweep may run again when that is done, so a rebuild that was cut short is
+    /// repeated whole.
     pub(super) fn rebuild(&self, caller: &Caller, report: &mut VerifyReport) -> Result<(), ControllerError> {
         let mut names = Vec::new();
         self.store.list(&mut |object| {
@@ -22,64 +26,86 @@ impl Controller {
                 names.push(object.pack);
             }
         })?;
-        let mut roots = Vec::new();
+        let mut roots = Roots::new();
         for name in names {
-            match self.reindex(caller, name, &mut roots) {
+            match self.reindex_sound(caller, name, &mut roots) {
                 Ok(indexed) => report.rebuilt_packs += u64::from(indexed),
+                // A sweep took it while it was read.
+                Err(_) if self.store.head(name)?.is_none() => {}
                 Err(error) if error.kind() == ErrorKind::Damaged => {
-                    let why = crate::controller::error::reasons(&error);
-                    report.damaged_packs.push(DamagedPack { name, why });
+                    report.damaged_packs.push(DamagedPack { name, why: reasons(&error) });
                 }
                 Err(error) => return Err(error),
             }
         }
         if self.ledger.needs_rebuild()? {
+            // After all sound ones, so that the index names those where both have a chunk.
+            let damaged = report.damaged_packs.iter();
+            damaged.map(|pack| pack.name).try_for_each(|name| self.reindex_damaged(caller, name))?;
             self.recover(caller, &roots, report)?;
-            self.ledger.rebuilt()?;
         }
-        Ok(())
+        // Whatever refers to them is broken from now on, as if they had been found damaged beside their old ledger.
+        for pack in &report.damaged_packs {
+            self.ledger.quarantine(pack.name, &pack.why)?;
+        }
+        Ok(self.ledger.rebuilt()?)
     }
 
-    fn reindex(
+    fn reindex_sound(
         &self,
         caller: &Caller,
         name: PackName,
-        roots: &mut Vec<Digest>,
+        roots: &mut Roots,
     ) -> Result<bool, ControllerError> {
         let Some(len) = self.store.head(name)? else { return Ok(false) };
         let tail = check_pack(self.store.as_ref(), name, len, &mut |digest, bytes| {
-            if Root::decode(bytes).is_ok() {
-                roots.push(*digest);
+            if let Ok(root) = Root::decode(bytes) {
+                roots.insert(*digest, root);
             }
         })?;
-        let (tail_len, footer_digest) = (tail.len, tail.digest);
-        let pack = RebuiltPack { name, len, tail_len, footer_digest, chunks: &tail.footer.chunks };
-        self.ledger.reindex(caller.access.write, &pack)?;
+        self.reindex(caller, name, len, &tail)?;
         Ok(true)
     }
 
-    /// A stash for every root that nothing points at: an ordinary commit without packs.
+    /// A pack whose footer can be read holds more than what is damaged.
+    fn reindex_damaged(&self, caller: &Caller, name: PackName) -> Result<(), ControllerError> {
+        let Some(len) = self.store.head(name)? else { return Ok(()) };
+        match read_tail(self.store.as_ref(), name, len) {
+            Ok(tail) => self.reindex(caller, name, len, &tail),
+            Err(error) if error.kind() == ErrorKind::Damaged => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn reindex(&self, caller: &Caller, name: PackName, len: u64, tail: &Tail) -> Result<(), ControllerError> {
+        let (tail_len, footer_digest) = (tail.len, tail.digest);
+        let pack = RebuiltPack { name, len, tail_len, footer_digest, chunks: &tail.footer.chunks };
+        Ok(self.ledger.reindex(caller.access.write, &pack)?)
+    }
+
+    /// A stash for every root that nothing points at: an ordinary commit without packs, or what is left of it.
     fn recover(
         &self,
         caller: &Caller,
-        roots: &[Digest],
+        roots: &Roots,
         report: &mut VerifyReport,
     ) -> Result<(), ControllerError> {
         let build = BuildId { project: "local".into(), build: "recovered".into() };
-        let mut known: HashSet<Digest> =
+        let known: HashSet<Digest> =
             self.ledger.all_stashes()?.into_iter().map(|stash| stash.info.id).collect();
-        for &root in roots {
-            if !known.insert(root) {
-                continue;
-            }
-            let Ok(name) = StashName::try_from(format!("recovered-{}", root.short())) else { continue };
-            match self.commit_recovered(caller, &build, &name, root) {
-                Ok(()) => report.recovered_stashes.push(name),
-                Err(error) if error.kind() == ErrorKind::Damaged => {
-                    let why = crate::controller::error::reasons(&error);
-                    report.lost_stashes.push(DamagedStash { build: build.clone(), name, why });
+        for (id, root) in roots.iter().filter(|(id, _)| !known.contains(*id)) {
+            let Ok(name) = StashName::try_from(format!("recovered-{}", id.short())) else { continue };
+            let why = match self.commit_recovered(caller, &build, &name, *id) {
+                Ok(()) => {
+                    report.recovered_stashes.push(name);
+                    continue;
                 }
+                Err(error) if error.kind() == ErrorKind::Damaged => reasons(&error),
                 Err(error) => return Err(error),
+            };
+            match self.keep_what_is_left(caller, (&build, &name), (*id, root), &why)? {
+                true => report.recovered_stashes.push(name),
+                false => report.lost_stashes.push(DamagedStash { build: build.clone(), name, why }),
             }
         }
         Ok(())

@@ -105,7 +105,8 @@ fn at_most(what: &'static str, asked: u64, most: u64) -> Result<(), ControllerEr
     if asked <= most { Ok(()) } else { Err(ControllerError::TooMuch { what, asked, most }) }
 }
 
-fn random_name() -> Result<PackName, ControllerError> {
+/// A name that no pack ever had.
+pub(super) fn random_name() -> Result<PackName, ControllerError> {
     let mut name = [0; 16];
     getrandom::fill(&mut name).map_err(ControllerError::Random)?;
     Ok(PackName(name))

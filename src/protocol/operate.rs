@@ -31,8 +31,8 @@ pub struct GcReport {
 /// How to verify.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct VerifyOptions {
-    /// Index every sound pack of the store anew first; for a ledger that was lost, also make a stash of every whole
-    /// root in them.
+    /// Index every sound pack of the store anew first; for a ledger that was lost, also make a stash of every root of
+    /// which something can be read.
     pub rebuild_index: bool,
 }
 
@@ -45,9 +45,10 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Packs that the rebuild found and indexed.
     pub rebuilt_packs: u64,
-    /// Stashes that the rebuild made, in build `recovered` of project `local`: their own names were lost.
+    /// Stashes that the rebuild made, in build `recovered` of project `local`: their own names were lost. Those that are
+    /// not whole are among [`VerifyReport::damaged_stashes`] too.
     pub recovered_stashes: Vec<StashName>,
-    /// Roots that the rebuild found and that are not whole; they have no name.
+    /// Roots that the rebuild found and of which no page can be read; they got no stash.
     pub lost_stashes: Vec<DamagedStash>,
     /// Packs that are broken and were set aside.
     pub damaged_packs: Vec<DamagedPack>,
