@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use support::{Sandbox, assert_same_tree, noise, tree};
@@ -283,5 +284,61 @@ fn stashes_and_a_sweeper_on_one_store_at_once() {
         sandbox.run(["unstash", name, "-C", &format!("{name}.out")]).exits(0);
         assert_same_tree(&sandbox.path(name), &sandbox.path(&format!("{name}.out")));
     }
+    earlier_is_whole(&sandbox);
+}
+
+/// Proves that a verify, and one that indexes anew, finds nothing damaged while stashes replace each other and sweeps
+/// delete the packs that it is reading.
+#[test]
+fn verify_beside_a_sweeper_and_stashes() {
+    const VERIFIES: u32 = 40;
+    let sandbox = scene();
+    let done = AtomicBool::new(false);
+    let is_over = |started: Instant| done.load(Relaxed) || started.elapsed() > Duration::from_secs(120);
+    let write = || {
+        let (started, mut round) = (Instant::now(), 0u64);
+        while !is_over(started) {
+            for file in 0..10u64 {
+                fs::write(sandbox.work().join(format!("{file}")), noise(file + 100 * (round % 5), 60_000))
+                    .unwrap();
+            }
+            sandbox.run(["stash", "comes", "-C", "work"]).exits(0);
+            if round % 3 == 2 {
+                sandbox.run(["rm", "comes"]).exits(0);
+            }
+            round += 1;
+        }
+    };
+    let sweep = || {
+        let (started, mut deleted) = (Instant::now(), 0);
+        while !is_over(started) {
+            deleted += sandbox.run(["gc", "--json"]).json()["deleted_packs"].as_u64().unwrap();
+        }
+        deleted
+    };
+    struct Stop<'a>(&'a AtomicBool);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Relaxed);
+        }
+    }
+    let deleted = std::thread::scope(|scope| {
+        // Also when a verify fails: the scope waits for the others.
+        let stop = Stop(&done);
+        let (_writer, sweeper) = (scope.spawn(write), scope.spawn(sweep));
+        for round in 0..VERIFIES {
+            let flags: &[&str] = if round % 3 == 2 { &["--rebuild-index"] } else { &[] };
+            let verified = sandbox.run([&["verify", "--json"], flags].concat());
+            let report = verified.json();
+            for damage in ["damaged_packs", "damaged_stashes", "lost_stashes", "recovered_stashes"] {
+                assert_eq!(report[damage].as_array().map(Vec::len), Some(0), "round {round}: {report}");
+            }
+        }
+        drop(stop);
+        sweeper.join().unwrap()
+    });
+    assert!(deleted >= 3, "only {deleted} packs were deleted beside {VERIFIES} verifies");
+    sandbox.run(["gc"]).exits(0);
+    sandbox.run(["verify"]).exits(0);
     earlier_is_whole(&sandbox);
 }
