@@ -105,8 +105,13 @@ impl Writer {
         let digests: Vec<Digest> = self.chunks.iter().map(|c| Digest::of(c)).collect();
         match self.step {
             0 => {
-                let open =
-                    Open { build: build(), name: name(self.name), parent: Some(self.root), digests: vec![] };
+                let open = Open {
+                    build: build(),
+                    name: name(self.name),
+                    parent: Some(self.root),
+                    resume: None,
+                    digests: vec![],
+                };
                 self.session = controller.open_session(&Caller::local(), &open)?.session;
             }
             1 => self.missing = controller.missing(&Caller::local(), self.session, &digests)?,
@@ -386,6 +391,98 @@ fn what_a_killed_process_held_goes_with_the_next_sweep() {
     assert_eq!((report.reaped_sessions, report.deleted_packs), (2, 2));
 }
 
+/// The clock of a controller whose agents are elsewhere.
+#[derive(Default)]
+struct ServerClock(AtomicI64);
+
+impl Clock for ServerClock {
+    fn now(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Proves that an agent that was killed finds its session and its packs again, and nobody else's.
+#[test]
+fn a_killed_agents_session_is_resumed_if_it_is_its_own_and_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ServerClock::default());
+    let ledger = SqliteLedger::in_memory().unwrap();
+    let store = DiskStore::open(folder.path());
+    let controller = Controller::with_parts(Box::new(ledger), Box::new(store), clock.clone());
+    let mut killed = Writer::new("x", "abc");
+    (0..3).for_each(|_| killed.step(&controller).unwrap());
+
+    let open = |build, text, resume| Open { build, name: name(text), parent: None, resume, digests: vec![] };
+    let opened = |open: &Open| controller.open_session(&Caller::local(), open).unwrap().session;
+    let other = BuildId { project: "p".into(), build: "2".into() };
+    for (build, text) in [(other, "x"), (build(), "y")] {
+        assert_ne!(opened(&open(build, text, Some(killed.session))), killed.session);
+    }
+    assert_ne!(opened(&open(build(), "x", Some(SessionId(999)))), SessionId(999));
+    let stranger = Caller { build: Some("2".into()), ..Caller::local() };
+    let theirs = BuildId { project: "p".into(), build: "2".into() };
+    let asked = controller.open_session(&stranger, &open(theirs, "x", Some(killed.session))).unwrap();
+    assert_ne!(asked.session, killed.session);
+
+    clock.0.fetch_add(14 * 60, Ordering::Relaxed);
+    assert_eq!(opened(&open(build(), "x", Some(killed.session))), killed.session);
+    clock.0.fetch_add(14 * 60, Ordering::Relaxed);
+    killed.step(&controller).unwrap();
+    assert_ne!(opened(&open(build(), "x", Some(killed.session))), killed.session, "it has committed");
+    let late = opened(&open(build(), "x", None));
+    clock.0.fetch_add(16 * 60, Ordering::Relaxed);
+    assert_ne!(opened(&open(build(), "x", Some(late))), late, "its lease has ended");
+    whole(&controller);
+}
+
+/// Proves that a session of a process is not resumed by another, which the next sweep would reap it under.
+#[test]
+fn a_session_of_a_process_ends_with_it() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(TestClock::default()));
+    let controller = controller_at(folder.path(), &clock);
+    let mut open = Open { build: build(), name: name("x"), parent: None, resume: None, digests: vec![] };
+    let first = controller.open_session(&Caller::local(), &open).unwrap().session;
+    open.resume = Some(first);
+    assert_ne!(controller.open_session(&Caller::local(), &open).unwrap().session, first);
+}
+
+/// Proves that URLs are given anew to whoever holds the session, for its own packs and until they have arrived.
+#[test]
+fn urls_are_renewed_within_their_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ServerClock::default());
+    let ledger = SqliteLedger::in_memory().unwrap();
+    let store = DiskStore::open(folder.path());
+    let controller = Controller::with_parts(Box::new(ledger), Box::new(store), clock.clone());
+    let me = Caller::local();
+    let mut writer = Writer::new("x", "abc");
+    (0..2).for_each(|_| writer.step(&controller).unwrap());
+    let (_, intent) = pack(&writer.chunks);
+    let signed = controller.sign(&me, writer.session, &[intent]).unwrap().remove(0);
+    assert_eq!(controller.renew_put(&me, writer.session, signed.name, &intent).unwrap(), signed.put);
+    let longer = PackIntent { len: intent.len + 1, ..intent };
+    assert!(controller.renew_put(&me, writer.session, signed.name, &longer).is_err());
+    let open = Open { build: build(), name: name("y"), parent: None, resume: None, digests: vec![] };
+    let other = controller.open_session(&me, &open).unwrap().session;
+    assert!(controller.renew_put(&me, other, signed.name, &intent).is_err());
+    (0..2).for_each(|_| writer.step(&controller).unwrap());
+    assert!(controller.renew_put(&me, writer.session, writer.packs[0], &intent).is_err(), "it is live");
+
+    let resolved = controller.resolve(&me, &build(), &name("x")).unwrap();
+    clock.0.fetch_add(14 * 60, Ordering::Relaxed);
+    assert_eq!(controller.renew_gets(&me, resolved.session).unwrap(), resolved.packs);
+    clock.0.fetch_add(14 * 60, Ordering::Relaxed);
+    assert_eq!(
+        controller.renew_gets(&me, resolved.session).unwrap(),
+        resolved.packs,
+        "its lease was renewed"
+    );
+    assert!(controller.renew_gets(&me, other).is_err(), "not a reader's");
+    clock.0.fetch_add(16 * 60, Ordering::Relaxed);
+    let ended = controller.renew_gets(&me, resolved.session).unwrap_err();
+    assert_eq!(ended.kind(), ErrorKind::SessionEnded);
+}
+
 /// Proves that an older stash is a parent again once its chunks were sent anew, and that the broken pack can go.
 #[test]
 fn a_healed_stash_needs_its_broken_pack_no_more() {
@@ -404,7 +501,7 @@ fn a_healed_stash_needs_its_broken_pack_no_more() {
     );
     controller.release(&Caller::local(), resolved.session);
     let parent = Some(manifest("abc").0);
-    let open = Open { build: build(), name: name("z"), parent, digests: vec![] };
+    let open = Open { build: build(), name: name("z"), parent, resume: None, digests: vec![] };
     let refused = controller.open_session(&Caller::local(), &open).unwrap();
     assert!(!refused.parent_accepted);
     controller.release(&Caller::local(), refused.session);

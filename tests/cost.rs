@@ -15,12 +15,12 @@ use std::time::Duration;
 use pannier::agent::{self, StashRequest, Stashed, UnstashRequest, Unstashed, UploadOptions};
 use pannier::cli::embedded::Embedded;
 use pannier::model::progress::Progress;
-use pannier::model::{Digest, PackName};
+use pannier::model::{Digest, PackName, SignedUrl};
 use pannier::protocol::{
-    BuildId, Commit, Committed, GcOptions, GcReport, Open, Opened, PackIntent, Resolved, SessionId,
-    SignedPack, StashInfo, StashName, VerifyOptions, VerifyReport,
+    BuildId, Commit, Committed, GcOptions, GcReport, Open, Opened, PackDownload, PackIntent, Resolved,
+    SessionId, SignedPack, StashInfo, StashName, VerifyOptions, VerifyReport,
 };
-use pannier::transfer::{Remote, RemoteError};
+use pannier::transfer::{Remote, RemoteError, Transport};
 use pannier::workspace::restore::RestoreOptions;
 use pannier::workspace::select::{SelectOptions, Selection};
 use support::{Sandbox, assert_same_tree, noise};
@@ -47,6 +47,23 @@ impl<R: Remote> Recording<R> {
 }
 
 impl<R: Remote> Remote for Recording<R> {
+    fn transport(&self) -> &Transport {
+        self.inner.transport()
+    }
+
+    fn renew_put(
+        &self,
+        session: SessionId,
+        pack: PackName,
+        intent: &PackIntent,
+    ) -> Result<SignedUrl, RemoteError> {
+        self.note("renew_put", 1).renew_put(session, pack, intent)
+    }
+
+    fn renew_gets(&self, session: SessionId) -> Result<Vec<PackDownload>, RemoteError> {
+        self.note("renew_gets", 0).renew_gets(session)
+    }
+
     fn identity(&self) -> String {
         self.inner.identity()
     }

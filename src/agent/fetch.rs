@@ -15,8 +15,8 @@ use super::error::AgentError;
 use super::failure::Failure;
 use super::open_stash::{OpenStash, Place};
 
-/// GETs under way at the same time; each holds up to `ranges::MAX_FETCH_BYTES`.
-const FETCHERS: usize = 2;
+/// GETs under way at the same time, at most; each holds up to `ranges::MAX_FETCH_BYTES`.
+const FETCHERS: u32 = 4;
 
 /// What was moved for an unstash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -60,7 +60,7 @@ pub(super) fn fetch_into(
     thread::scope(|scope| {
         let (jobs_in, jobs) = bounded(0);
         let (frames_in, frames) = bounded::<StoredFrame<'_>>(2 * threads.max(1));
-        for _ in 0..FETCHERS {
+        for _ in 0..FETCHERS.min(stash.transport().gets().most()) {
             let (jobs, frames): (Receiver<_>, Sender<_>) = (jobs.clone(), frames_in.clone());
             let (failure, wants) = (&failure, &wants);
             scope.spawn(move || {
@@ -141,7 +141,7 @@ fn fetch_frames<'a>(
     progress: &Progress,
 ) -> Result<(), AgentError> {
     let open = &stash.packs[pack as usize];
-    let fetched = Arc::new(open.source.read(fetch.range.clone())?);
+    let fetched = Arc::new(stash.read(&open.source, fetch.range.clone())?);
     progress.moved_bytes.add(fetched.len() as u64);
     for &frame in &fetch.frames {
         let start = (open.footer.frames[frame].offset - fetch.range.start) as usize;

@@ -50,8 +50,13 @@ pub fn import(
     request: &ImportRequest,
     progress: &Progress,
 ) -> Result<Imported, AgentError> {
-    let open =
-        Open { build: request.build.clone(), name: request.name.clone(), parent: None, digests: Vec::new() };
+    let open = Open {
+        build: request.build.clone(),
+        name: request.name.clone(),
+        parent: None,
+        resume: None,
+        digests: Vec::new(),
+    };
     let mut problems = Vec::new();
     let (manifest, uploaded) = upload(remote, open, request.upload, progress, |feed| {
         let members = read_members(input, request, feed, &mut problems, progress)?;

@@ -96,7 +96,7 @@ impl<'a> InOrder<'a> {
 
     fn fetch(&self, pack: u32, fetch: &ranges::Fetch) -> Result<Vec<(FrameKey, PlainText)>, AgentError> {
         let open = &self.stash.packs[pack as usize];
-        let bytes = open.source.read(fetch.range.clone())?;
+        let bytes = self.stash.read(&open.source, fetch.range.clone())?;
         let decode = |decoder: &mut FrameDecoder, &index: &usize| {
             let layout = &open.footer.frames[index];
             let mut plain = Vec::new();

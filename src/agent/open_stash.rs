@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::thread;
 
 use crate::model::manifest::{ManifestError, Root, chunk_list, page};
@@ -11,8 +12,8 @@ use crate::model::{ChunkRef, Content, Digest, Entry, EntryPath};
 use crate::pack::PackError;
 use crate::pack::reader::decode_tail;
 use crate::protocol::{BuildId, Resolved, SessionId, StashInfo, StashName};
-use crate::transfer::Remote;
 use crate::transfer::get::PackSource;
+use crate::transfer::{ReadLease, Remote, Transport};
 
 use super::error::AgentError;
 use super::in_order::InOrder;
@@ -28,14 +29,14 @@ pub struct OpenStash<'a> {
     session: SessionId,
     /// The stash as the controller has it.
     pub info: StashInfo,
-    pub(super) packs: Vec<OpenPack>,
+    pub(super) packs: Vec<OpenPack<'a>>,
     /// First eight bytes of a chunk's digest, its pack, its place among the pack's chunks; sorted.
     index: Vec<(u64, u32, u32)>,
 }
 
 /// A pack with what it holds.
-pub(super) struct OpenPack {
-    pub(super) source: PackSource,
+pub(super) struct OpenPack<'a> {
+    pub(super) source: PackSource<'a>,
     pub(super) footer: Footer,
 }
 
@@ -52,7 +53,9 @@ impl<'a> OpenStash<'a> {
     pub fn open(remote: &'a dyn Remote, build: &BuildId, name: &StashName) -> Result<Self, AgentError> {
         let Resolved { session, stash: info, packs } = remote.resolve(build, name)?;
         let mut open = Self { remote, session, info, packs: Vec::new(), index: Vec::new() };
-        let sources: Vec<PackSource> = packs.into_iter().map(PackSource::new).collect();
+        let lease = Arc::new(ReadLease::new(remote, session));
+        let sources: Vec<PackSource<'_>> =
+            packs.into_iter().map(|pack| PackSource::new(pack, lease.clone())).collect();
         let footers = open.read_footers(&sources)?;
         open.packs =
             sources.into_iter().zip(footers).map(|(source, footer)| OpenPack { source, footer }).collect();
@@ -60,7 +63,7 @@ impl<'a> OpenStash<'a> {
         Ok(open)
     }
 
-    fn read_footers(&self, sources: &[PackSource]) -> Result<Vec<Footer>, AgentError> {
+    fn read_footers(&self, sources: &[PackSource<'_>]) -> Result<Vec<Footer>, AgentError> {
         let mut footers = Vec::with_capacity(sources.len());
         for group in sources.chunks(TAILS_AT_ONCE) {
             let read = thread::scope(|scope| {
@@ -75,16 +78,20 @@ impl<'a> OpenStash<'a> {
         Ok(footers)
     }
 
-    fn read_footer(&self, source: &PackSource) -> Result<Footer, AgentError> {
+    fn read_footer(&self, source: &PackSource<'_>) -> Result<Footer, AgentError> {
         let len = source.pack.len;
-        let tail = match source.read(len.saturating_sub(source.pack.tail_len)..len) {
-            Ok(tail) => tail,
-            Err(error) => {
-                self.report(source, &error.to_string());
-                return Err(error.into());
-            }
-        };
+        let tail = self.read(source, len.saturating_sub(source.pack.tail_len)..len)?;
         decode_tail(&tail, len).map_err(|error| self.damaged(source, error))
+    }
+
+    /// A range of a pack; a pack that is not there, or too short, is reported.
+    pub(super) fn read(&self, source: &PackSource<'_>, range: Range<u64>) -> Result<Vec<u8>, AgentError> {
+        source.read(range).map_err(|error| {
+            if error.is_damage() {
+                self.report(source, &error.to_string());
+            }
+            error.into()
+        })
     }
 
     /// The root, verified.
@@ -182,12 +189,16 @@ impl<'a> OpenStash<'a> {
     }
 
     /// Reports a damaged pack and says which it was.
-    pub(super) fn damaged(&self, source: &PackSource, error: PackError) -> AgentError {
+    pub(super) fn damaged(&self, source: &PackSource<'_>, error: PackError) -> AgentError {
         self.report(source, &error.to_string());
         AgentError::DamagedPack { pack: source.pack.name, stash: self.info.name.clone(), source: error }
     }
 
-    fn report(&self, source: &PackSource, why: &str) {
+    pub(super) fn transport(&self) -> &Transport {
+        self.remote.transport()
+    }
+
+    fn report(&self, source: &PackSource<'_>, why: &str) {
         if let Err(error) = self.remote.report_damaged(self.session, source.pack.name, why) {
             tracing::warn!(pack = %source.pack.name, %error, "a damaged pack could not be reported");
         }
@@ -205,7 +216,7 @@ impl Drop for OpenStash<'_> {
 }
 
 /// Sixteen bytes a chunk, where a hash table of digests would take fifty. Earlier packs come first.
-fn index(packs: &[OpenPack]) -> Vec<(u64, u32, u32)> {
+fn index(packs: &[OpenPack<'_>]) -> Vec<(u64, u32, u32)> {
     let chunks = packs.iter().map(|pack| pack.footer.chunks.len()).sum();
     let mut index = Vec::with_capacity(chunks);
     for (number, pack) in packs.iter().enumerate() {

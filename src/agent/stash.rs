@@ -76,7 +76,13 @@ pub fn stash(
     let unopened = draft.unopened();
     note_unopened(progress, &draft, unopened);
 
-    let open = Open { build: request.build.clone(), name: request.name.clone(), parent, digests: Vec::new() };
+    let open = Open {
+        build: request.build.clone(),
+        name: request.name.clone(),
+        parent,
+        resume: None,
+        digests: Vec::new(),
+    };
     let (manifest, uploaded) = upload(remote, open, request.upload, progress, |feed| {
         let unread = draft.unread();
         read_into(&mut draft, &folder, &unread, request, feed, progress)?;

@@ -4,19 +4,20 @@ use std::path::Path;
 
 use crate::controller::{Caller, Controller, ControllerError, ErrorKind};
 use crate::model::progress::Progress;
-use crate::model::{Digest, PackName};
+use crate::model::{Digest, PackName, SignedUrl};
 use crate::protocol::{
-    BuildId, Commit, Committed, GcOptions, GcReport, Open, Opened, PackIntent, Resolved, SessionId,
-    SignedPack, StashInfo, StashName, VerifyOptions, VerifyReport,
+    BuildId, Commit, Committed, GcOptions, GcReport, Open, Opened, PackDownload, PackIntent, Resolved,
+    SessionId, SignedPack, StashInfo, StashName, VerifyOptions, VerifyReport,
 };
 use crate::transfer::remote::RemoteErrorKind;
-use crate::transfer::{Remote, RemoteError};
+use crate::transfer::{Remote, RemoteError, Transport};
 
 /// A controller on a folder of this machine.
 pub struct Embedded {
     controller: Controller,
     caller: Caller,
     identity: String,
+    transport: Transport,
 }
 
 impl Embedded {
@@ -32,11 +33,15 @@ impl Embedded {
 
     fn of(controller: Controller) -> Result<Self, RemoteError> {
         let identity = controller.identity().map_err(remote)?;
-        Ok(Self { controller, caller: Caller::local(), identity })
+        Ok(Self { controller, caller: Caller::local(), identity, transport: Transport::files() })
     }
 }
 
 impl Remote for Embedded {
+    fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
     fn identity(&self) -> String {
         self.identity.clone()
     }
@@ -51,6 +56,19 @@ impl Remote for Embedded {
 
     fn sign(&self, session: SessionId, packs: &[PackIntent]) -> Result<Vec<SignedPack>, RemoteError> {
         self.controller.sign(&self.caller, session, packs).map_err(remote)
+    }
+
+    fn renew_put(
+        &self,
+        session: SessionId,
+        pack: PackName,
+        intent: &PackIntent,
+    ) -> Result<SignedUrl, RemoteError> {
+        self.controller.renew_put(&self.caller, session, pack, intent).map_err(remote)
+    }
+
+    fn renew_gets(&self, session: SessionId) -> Result<Vec<PackDownload>, RemoteError> {
+        self.controller.renew_gets(&self.caller, session).map_err(remote)
     }
 
     fn commit(&self, request: &Commit) -> Result<Committed, RemoteError> {

@@ -3,7 +3,7 @@
 use crate::controller::caller::Caller;
 use crate::controller::error::{ControllerError, ErrorKind, reasons};
 use crate::controller::ledger::{NewReader, PackRow, PackState};
-use crate::controller::open::Controller;
+use crate::controller::open::{Controller, LEASE_SECONDS};
 use crate::controller::pack_source::{check_pack, read_tail};
 use crate::model::PackName;
 use crate::protocol::{BuildId, PackDownload, Resolved, SessionId, StashInfo, StashName};
@@ -32,6 +32,16 @@ impl Controller {
         let readable = rows.iter().filter(|row| self.has_footer(row));
         let packs = readable.map(|row| self.download(row)).collect::<Result<_, _>>()?;
         Ok(Resolved { session, stash: stash.info, packs })
+    }
+
+    /// Other URLs for the packs of a read session, whose lease is renewed.
+    pub fn renew_gets(
+        &self,
+        caller: &Caller,
+        session: SessionId,
+    ) -> Result<Vec<PackDownload>, ControllerError> {
+        let rows = self.ledger.reader(&caller.access, session, self.clock.now(), LEASE_SECONDS)?;
+        rows.iter().map(|row| self.download(row)).collect()
     }
 
     /// Checks a pack that an agent says is damaged; sets it aside if that is so. Answers whether it was.

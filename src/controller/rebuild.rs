@@ -118,7 +118,13 @@ impl Controller {
         name: &StashName,
         root: Digest,
     ) -> Result<(), ControllerError> {
-        let open = Open { build: build.clone(), name: name.clone(), parent: None, digests: Vec::new() };
+        let open = Open {
+            build: build.clone(),
+            name: name.clone(),
+            parent: None,
+            resume: None,
+            digests: Vec::new(),
+        };
         let session = self.open_session(caller, &open)?.session;
         let committed = self.commit(caller, &Commit { session, root, packs: Vec::new() });
         if committed.is_err() {

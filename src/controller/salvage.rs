@@ -31,7 +31,7 @@ impl Controller {
             return Ok(false);
         }
         let (build, name) = (at.0.clone(), at.1.clone());
-        let open = Open { build, name, parent: None, digests: Vec::new() };
+        let open = Open { build, name, parent: None, resume: None, digests: Vec::new() };
         let session = self.open_session(caller, &open)?.session;
         let named = self.name_remains(caller, session, (id, root), remains, why);
         if named.is_err() {

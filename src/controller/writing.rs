@@ -2,9 +2,9 @@
 
 use crate::controller::caller::Caller;
 use crate::controller::error::ControllerError;
-use crate::controller::ledger::{NewSession, PackId, PackRow, PackState, SessionRow};
+use crate::controller::ledger::{LedgerError, NewSession, PackId, PackRow, PackState, SessionRow};
 use crate::controller::open::{Controller, LEASE_SECONDS};
-use crate::model::{Digest, PackName, limits};
+use crate::model::{Digest, PackName, SignedUrl, limits};
 use crate::protocol::{Open, Opened, PackIntent, SessionId, SignedPack};
 
 /// Packs that one `sign` may name: 32 GiB at the usual size.
@@ -15,6 +15,11 @@ impl Controller {
     pub fn open_session(&self, caller: &Caller, request: &Open) -> Result<Opened, ControllerError> {
         at_most("digests in one request", request.digests.len() as u64, limits::MAX_MISSING_DIGESTS as u64)?;
         caller.require_write(&request.build)?;
+        if let Some(session) = request.resume
+            && self.is_resumable(caller, session, request)?
+        {
+            return self.resumed(caller, session, &request.digests);
+        }
         let owner = self.clock.process();
         let new = NewSession {
             build: &request.build,
@@ -75,6 +80,25 @@ impl Controller {
         rows.iter().zip(packs).map(sign).collect()
     }
 
+    /// Another URL for a pack of the session that has not arrived.
+    pub fn renew_put(
+        &self,
+        caller: &Caller,
+        session: SessionId,
+        pack: PackName,
+        intent: &PackIntent,
+    ) -> Result<SignedUrl, ControllerError> {
+        self.require_open(caller, session)?;
+        let announced = self.ledger.pack(pack)?.filter(|row| {
+            let same = (row.len, row.footer_digest) == (intent.len, intent.footer_digest);
+            same && row.session == session && row.state == PackState::Pending
+        });
+        match announced {
+            Some(row) => Ok(self.store.sign_put(row.name, intent)?),
+            None => Err(ControllerError::ForeignPack(pack)),
+        }
+    }
+
     /// Ends a session early. Best effort: a lease also ends by itself.
     pub fn release(&self, caller: &Caller, session: SessionId) {
         if let Err(error) = self.ledger.end_session(&caller.access, session) {
@@ -91,6 +115,34 @@ impl Controller {
         let row = self.ledger.session(&caller.access, session, self.clock.now(), LEASE_SECONDS)?;
         caller.require_write(&row.build)?;
         Ok(row)
+    }
+
+    /// Whether the session is open, the caller's, of that build and name, and of no process that may be swept with it.
+    fn is_resumable(
+        &self,
+        caller: &Caller,
+        session: SessionId,
+        request: &Open,
+    ) -> Result<bool, ControllerError> {
+        let row = match self.ledger.session(&caller.access, session, self.clock.now(), LEASE_SECONDS) {
+            Err(LedgerError::SessionEnded(_)) => return Ok(false),
+            other => other?,
+        };
+        let same = (&row.build, &row.name) == (&request.build, &request.name) && row.committed.is_none();
+        Ok(same && self.ledger.owners()?.iter().all(|(owned, _)| *owned != session))
+    }
+
+    /// What it pinned stays pinned, but whether that was its parent is not written down.
+    fn resumed(
+        &self,
+        caller: &Caller,
+        session: SessionId,
+        digests: &[Digest],
+    ) -> Result<Opened, ControllerError> {
+        let present = self.ledger.pin_present(&caller.access, session, digests)?;
+        tracing::debug!(session = session.0, "session resumed");
+        let missing = present.into_iter().map(|present| !present).collect();
+        Ok(Opened { session, parent_accepted: false, missing })
     }
 
     fn require_open(&self, caller: &Caller, session: SessionId) -> Result<(), ControllerError> {

@@ -208,8 +208,8 @@ impl std::fmt::Debug for Client {
 
 fn failed(request: &Request<'_>, retry: &Retry<'_>, cause: Cause) -> HttpError {
     HttpError {
-        method: request.method.to_string(),
-        host: named(request.url),
+        method: request.method.as_str().into(),
+        host: named(request.url).into(),
         attempts: retry.attempts,
         elapsed: retry.elapsed(),
         cause,
@@ -232,13 +232,7 @@ fn named(url: &str) -> String {
 
 fn unusable(why: String) -> HttpError {
     let cause = Cause::Unsendable(why);
-    HttpError {
-        method: "HTTP".to_owned(),
-        host: "any host".to_owned(),
-        attempts: 0,
-        elapsed: Duration::ZERO,
-        cause,
-    }
+    HttpError { method: "HTTP".into(), host: "any host".into(), attempts: 0, elapsed: Duration::ZERO, cause }
 }
 
 fn certificates(options: &ClientOptions) -> Result<Vec<reqwest::Certificate>, String> {

@@ -9,9 +9,9 @@ use reqwest::header::HeaderMap;
 #[derive(Debug)]
 pub struct HttpError {
     /// `PUT`, `GET`…
-    pub method: String,
+    pub method: Box<str>,
     /// Host and port.
-    pub host: String,
+    pub host: Box<str>,
     /// How often it was tried.
     pub attempts: u32,
     /// From the first attempt to the end of the last.

@@ -28,6 +28,11 @@ impl SignedUrl {
         &self.url
     }
 
+    /// The headers, by name.
+    pub fn header_pairs(&self) -> Vec<(&str, &str)> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
     /// `file`, `http` or `https`.
     pub fn scheme(&self) -> &str {
         self.url.split_once("://").map_or("", |(scheme, _)| scheme)

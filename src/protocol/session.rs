@@ -18,6 +18,9 @@ pub struct Open {
     pub name: StashName,
     /// The id of a stash whose chunks the agent need not ask about, if it is still whole and the agent may read it.
     pub parent: Option<Digest>,
+    /// The session of an agent that was killed, to go on with: it is answered again if it is still open, of this build and
+    /// name, and may be written by the caller. Otherwise a new one is.
+    pub resume: Option<SessionId>,
     /// The first digests to ask about; at most [`crate::model::limits::MAX_MISSING_DIGESTS`].
     pub digests: Vec<Digest>,
 }
@@ -25,9 +28,9 @@ pub struct Open {
 /// The answer to [`Open`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// The new session.
+    /// The new session, or the one that was to be resumed. Packs that were sent under that one still count.
     pub session: SessionId,
-    /// Whether every chunk of `parent` is there and pinned to the session. Otherwise the agent asks about each.
+    /// Whether every chunk of `parent` is there and pinned to the session; never of a resumed one. Otherwise the agent asks about each.
     pub parent_accepted: bool,
     /// For each digest of the request, in order: whether it is missing.
     pub missing: Vec<bool>,

@@ -5,9 +5,15 @@
 //! May import: `model`, `protocol`, `http`.
 
 pub mod error;
+pub mod gate;
 pub mod get;
+mod lease;
 pub mod put;
 pub mod remote;
+mod store_words;
+pub mod transport;
 
 pub use error::TransferError;
+pub use lease::ReadLease;
 pub use remote::{Remote, RemoteError};
+pub use transport::Transport;

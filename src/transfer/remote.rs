@@ -3,14 +3,19 @@
 use std::fmt;
 
 use crate::model::progress::Progress;
-use crate::model::{Digest, PackName};
+use crate::model::{Digest, PackName, SignedUrl};
 use crate::protocol::{
-    BuildId, Commit, Committed, GcOptions, GcReport, Open, Opened, PackIntent, Resolved, SessionId,
-    SignedPack, StashInfo, StashName, VerifyOptions, VerifyReport,
+    BuildId, Commit, Committed, GcOptions, GcReport, Open, Opened, PackDownload, PackIntent, Resolved,
+    SessionId, SignedPack, StashInfo, StashName, VerifyOptions, VerifyReport,
 };
 
-/// A controller, as an agent sees it. Every method is one request.
+use super::transport::Transport;
+
+/// A controller, as an agent sees it. Every method that answers a `Result` is one request.
 pub trait Remote: Send + Sync {
+    /// How packs move to and from the store that this controller signs URLs for.
+    fn transport(&self) -> &Transport;
+
     /// A name under which an agent may remember what this controller's store holds; differs between ledgers.
     fn identity(&self) -> String;
 
@@ -23,6 +28,17 @@ pub trait Remote: Send + Sync {
 
     /// Names finished packs and says where to PUT them; signed late, for the length that is now known.
     fn sign(&self, session: SessionId, packs: &[PackIntent]) -> Result<Vec<SignedPack>, RemoteError>;
+
+    /// Another URL for a pack that was signed in this session and has not arrived: the first one ended.
+    fn renew_put(
+        &self,
+        session: SessionId,
+        pack: PackName,
+        intent: &PackIntent,
+    ) -> Result<SignedUrl, RemoteError>;
+
+    /// Other URLs for the packs of a read session, whose lease is renewed.
+    fn renew_gets(&self, session: SessionId) -> Result<Vec<PackDownload>, RemoteError>;
 
     /// Makes the stash visible, or changes nothing.
     fn commit(&self, request: &Commit) -> Result<Committed, RemoteError>;

@@ -17,9 +17,6 @@ use super::packer::{Compressors, pack_frames, send_packs};
 use super::session::Session;
 use super::window::{Window, ask_and_frame};
 
-/// Packs that are sent at the same time: one writes while the other waits for its disk or its answer.
-const SENDERS: usize = 2;
-
 /// How to compress and with how many threads.
 #[derive(Clone, Copy, Debug)]
 pub struct UploadOptions {
@@ -90,7 +87,7 @@ pub(in crate::agent) fn upload<R>(
             failure.keep(result, (windows, compressors));
         });
         scope.spawn(move || failure.keep(pack_frames(&frames, &packs_in, counters), (frames, packs_in)));
-        for _ in 0..SENDERS {
+        for _ in 0..remote.transport().puts().most() {
             let finished: Receiver<_> = finished_packs.clone();
             scope.spawn(move || {
                 let result = send_packs(&finished, session, packs, counters, progress);

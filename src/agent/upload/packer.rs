@@ -5,10 +5,11 @@ use std::thread::Scope;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::model::ChunkRef;
-use crate::model::PackName;
+use crate::http::Bytes;
+use crate::model::limits::PACK_BYTES;
 use crate::model::pack_layout::Codec;
 use crate::model::progress::Progress;
+use crate::model::{ChunkRef, PackName};
 use crate::pack::{Builder, FinishedPack, FrameEncoder, PlainFrame};
 use crate::protocol::PackIntent;
 use crate::transfer::put::{crc32c, put};
@@ -112,15 +113,19 @@ pub(super) fn send_packs(
     counters: &Counters,
     progress: &Progress,
 ) -> Result<(), AgentError> {
-    for pack in packs {
+    loop {
+        // The place comes first: a pack that waits for one is a pack in memory.
+        let _permit = session.remote.transport().puts().enter(PACK_BYTES);
+        let Ok(pack) = packs.recv() else { return Ok(()) };
         let intent =
             PackIntent { len: pack.len, footer_digest: pack.footer_digest, crc32c: crc32c(&pack.parts) };
-        for signed in session.remote.sign(session.id()?, &[intent])? {
-            put(&signed, &pack.parts)?;
+        let parts: Vec<Bytes> = pack.parts.into_iter().map(Bytes::from).collect();
+        let id = session.id()?;
+        for signed in session.remote.sign(id, &[intent])? {
+            put(session.remote, id, &signed, &intent, &parts)?;
             sent.lock().map_err(|_| AgentError::Stopped)?.push(signed.name);
         }
         counters.uploaded_bytes.add(pack.len);
         progress.moved_bytes.add(pack.len);
     }
-    Ok(())
 }

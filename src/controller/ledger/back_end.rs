@@ -78,6 +78,14 @@ pub trait Ledger: Send + Sync {
         access: &Access,
         new: &NewReader<'_>,
     ) -> Result<Option<(SessionId, Vec<PackRow>)>, LedgerError>;
+    /// The packs of an open read session that the write scope opened; its lease ends no earlier than `lease` from now.
+    fn reader(
+        &self,
+        access: &Access,
+        session: SessionId,
+        now: i64,
+        lease: i64,
+    ) -> Result<Vec<PackRow>, LedgerError>;
     /// The stashes of a build, by name.
     fn list(&self, access: &Access, build: &BuildId) -> Result<Vec<StashInfo>, LedgerError>;
     /// Forgets a stash.

@@ -124,6 +124,16 @@ impl Ledger for SqliteLedger {
         self.insert_reader(access, new)
     }
 
+    fn reader(
+        &self,
+        access: &Access,
+        session: SessionId,
+        now: i64,
+        lease: i64,
+    ) -> Result<Vec<PackRow>, LedgerError> {
+        self.renew_reader(access, session, now, lease)
+    }
+
     fn list(&self, access: &Access, build: &BuildId) -> Result<Vec<StashInfo>, LedgerError> {
         self.list_build(access, build)
     }

@@ -87,6 +87,24 @@ impl SqliteLedger {
         })
     }
 
+    pub(super) fn renew_reader(
+        &self,
+        access: &Access,
+        id: SessionId,
+        now: i64,
+        lease: i64,
+    ) -> Result<Vec<PackRow>, LedgerError> {
+        self.write(Sync::Ordered, |transaction| {
+            let renewed = transaction
+                .prepare_cached(
+                    "UPDATE sessions SET expires_at = max(expires_at, ?3 + ?4)
+                     WHERE id = ?1 AND scope = ?2 AND kind = 1 AND state = 0 AND expires_at > ?3",
+                )?
+                .execute([signed(id.0), access.write.0, now, lease])?;
+            if renewed == 1 { pinned(transaction, id) } else { Err(LedgerError::SessionEnded(id)) }
+        })
+    }
+
     pub(super) fn close_session(&self, access: &Access, id: SessionId) -> Result<(), LedgerError> {
         self.write(Sync::Ordered, |transaction| {
             let ended = transaction
@@ -104,9 +122,13 @@ impl SqliteLedger {
     }
 
     pub(super) fn pinned_packs(&self, id: SessionId) -> Result<Vec<PackRow>, LedgerError> {
-        let sql = format!("SELECT {PACK} FROM pins JOIN packs p ON p.id = pins.pack WHERE pins.session = ?1");
-        self.read(|transaction| all(transaction, &sql, [signed(id.0)], pack))
+        self.read(|transaction| pinned(transaction, id))
     }
+}
+
+fn pinned(transaction: &Transaction<'_>, id: SessionId) -> Result<Vec<PackRow>, LedgerError> {
+    let sql = format!("SELECT {PACK} FROM pins JOIN packs p ON p.id = pins.pack WHERE pins.session = ?1");
+    all(transaction, &sql, [signed(id.0)], pack)
 }
 
 fn answer(json: &str) -> Result<Committed, LedgerError> {
