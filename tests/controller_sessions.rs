@@ -303,7 +303,7 @@ fn a_rebuild_keeps_what_is_left_until_it_is_removed() {
     assert_eq!((resolved.stash.totals.files, resolved.packs.len()), (4, 1));
     controller.release(&Caller::local(), resolved.session);
 
-    let open = Open { build: build(), name: name("z"), parent: Some(root), digests: vec![] };
+    let open = Open { build: build(), name: name("z"), parent: Some(root), resume: None, digests: vec![] };
     let opened = controller.open_session(&Caller::local(), &open).unwrap();
     assert!(!opened.parent_accepted, "what is not whole is no parent");
     let unchanged = Commit { session: opened.session, root, packs: vec![] };
