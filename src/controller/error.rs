@@ -178,6 +178,7 @@ impl ControllerError {
             Self::Folder { .. } | Self::Store(StoreError::Object { .. } | StoreError::Folder { .. }) => {
                 Some(UNWRITABLE)
             }
+            Self::Store(error) => error.hint(),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::model::{PackName, SignedUrl};
 use crate::protocol::PackIntent;
 
+use super::check::Finding;
 use super::error::StoreError;
 
 /// A place for packs.
@@ -27,6 +28,9 @@ pub trait Store: Send + Sync {
 
     /// Calls `each` for every object, in no order.
     fn list(&self, each: &mut dyn FnMut(StoredObject)) -> Result<(), StoreError>;
+
+    /// Tries everything above on a probe object that it deletes again, for `pannier serve --check`.
+    fn check(&self) -> Vec<Finding>;
 }
 
 /// Something that lies in the store.

@@ -6,10 +6,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::model::signed_url::file_url;
-use crate::model::{PackName, SignedUrl, limits};
+use crate::model::{Digest, PackName, SignedUrl, limits};
 use crate::protocol::PackIntent;
 
-use super::{Store, StoreError, StoredObject};
+use super::{Finding, Store, StoreError, StoredObject};
 
 const SUFFIX: &str = ".pack";
 
@@ -116,6 +116,55 @@ impl Store for DiskStore {
         }
         Ok(())
     }
+
+    fn check(&self) -> Vec<Finding> {
+        match self.probe() {
+            Ok(free) if free >= limits::MAX_PACK_BYTES => {
+                let folder = self.packs.display();
+                vec![Finding::fine(format!(
+                    "{folder} can be written, read and emptied; {} MB are free",
+                    free / 1_000_000
+                ))]
+            }
+            Ok(free) => vec![Finding::wrong(
+                format!(
+                    "{} has {} MB free, less than one pack may need",
+                    self.packs.display(),
+                    free / 1_000_000
+                ),
+                "free some space",
+            )],
+            Err(error) => {
+                let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                vec![Finding::wrong(
+                    format!("{error}: {why}"),
+                    error.hint().unwrap_or("see the system's log"),
+                )]
+            }
+        }
+    }
+}
+
+impl DiskStore {
+    /// Writes, finds, reads and deletes a probe; bytes that are free.
+    fn probe(&self) -> Result<u64, StoreError> {
+        let mut name = [0; 16];
+        let unusable = |source| StoreError::Folder { path: self.packs.clone(), source };
+        getrandom::fill(&mut name).map_err(|error| unusable(io::Error::other(error)))?;
+        let pack = PackName(name);
+        self.sign_put(pack, &PackIntent { len: 5, footer_digest: Digest::of(b"probe"), crc32c: 0 })?;
+        let path = self.path(pack);
+        let written = fs_err::write(&path, b"probe").map_err(failed("write", pack));
+        let read = written.and_then(|()| self.read(pack, 0..5));
+        self.delete(&StoredObject::pack(pack))?;
+        // A shard that was made for the probe goes with it, if nothing else stands there.
+        let _ = fs_err::remove_dir(self.shard(pack));
+        if read? != b"probe" {
+            return Err(unusable(io::Error::other("what was written is not what is read")));
+        }
+        let disk = rustix::fs::statvfs(&self.packs).map_err(|error| unusable(error.into()))?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
 }
 
 /// A pack or an unfinished upload by its file name; `None` for what is neither, which is left alone.
@@ -148,7 +197,6 @@ fn failed(doing: &'static str, pack: PackName) -> impl Fn(io::Error) -> StoreErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Digest;
     use crate::model::signed_url::file_path;
 
     #[test]

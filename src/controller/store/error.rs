@@ -1,10 +1,12 @@
-//! What fails in a store. Not what that means for a request.
+//! What fails in a store, and what to do about it. Not what that means for a request.
 
 use std::path::PathBuf;
 
 use crate::model::PackName;
 
-/// What failed in the store. Names the pack, never a URL.
+use super::cloud::CloudError;
+
+/// What failed in the store. Names the pack or the bucket, never a URL.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// An object could not be read, deleted or its folder made.
@@ -33,4 +35,53 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// A cloud did not do what was asked with one object.
+    #[error("cannot {doing} pack {pack}")]
+    Cloud {
+        /// The verb.
+        doing: &'static str,
+        /// The pack.
+        pack: PackName,
+        /// Why.
+        source: CloudError,
+    },
+    /// A cloud did not do what was asked with the whole store.
+    #[error("cannot {doing} {place}")]
+    Place {
+        /// The verb.
+        doing: &'static str,
+        /// The store, as its operator names it.
+        place: String,
+        /// Why.
+        source: CloudError,
+    },
+    /// Something that the operator set does not fit.
+    #[error("{problem}")]
+    Setting {
+        /// What does not fit.
+        problem: String,
+        /// What to set instead.
+        mend: &'static str,
+    },
+    /// No threads could be had for requests to a cloud.
+    #[error("no threads could be started for the store's requests")]
+    Threads(#[source] std::io::Error),
+}
+
+impl StoreError {
+    pub(super) const fn setting(problem: String, mend: &'static str) -> Self {
+        Self::Setting { problem, mend }
+    }
+
+    /// What to do next, where that is known.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Cloud { source, .. } | Self::Place { source, .. } => source.hint(),
+            Self::Setting { mend, .. } => Some(mend),
+            Self::Object { .. } | Self::Folder { .. } => Some(
+                "check that the store's folder can be read and written by this user, and its disk is not full",
+            ),
+            Self::Range { .. } | Self::Threads(_) => None,
+        }
+    }
 }

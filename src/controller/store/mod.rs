@@ -1,13 +1,22 @@
 //! The blob store, as the controller sees it: objects named by pack, written once by agents, never by the controller.
 //!
-//! Does: sign PUTs and GETs, tell lengths, read bounded ranges (footers, manifest pages), delete, list.
+//! Does: sign PUTs and GETs, tell lengths, read bounded ranges (footers, manifest pages), delete, list, check that the
+//! place it was given can do all that.
 //! Does not: know what a pack holds or whether it is still needed.
 //! May import: `model`, `protocol`.
 
 mod back_end;
+mod check;
+pub mod cloud;
 pub mod disk;
 mod error;
+mod options;
+mod store_url;
 
 pub use back_end::{Store, StoredObject};
+pub use check::Finding;
+pub use cloud::CloudStore;
 pub use disk::DiskStore;
 pub use error::StoreError;
+pub use options::{Encryption, StoreOptions, Variables, open_store};
+pub use store_url::{Place, StoreUrl, StoreUrlError};

@@ -1,0 +1,113 @@
+//! Amazon S3 and what speaks its protocol: how a bucket is opened and what is signed for it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::path::Path;
+use object_store::signer::{Method, Signer};
+
+use crate::controller::store::error::StoreError;
+use crate::controller::store::options::{Encryption, StoreOptions};
+use crate::controller::store::store_url::Place;
+use crate::model::SignedUrl;
+use crate::protocol::PackIntent;
+
+use super::bridge::Bridge;
+use super::endpoint::plain_http;
+use super::error::{CloudError, CloudErrorKind};
+use super::objects::{Opened, retries};
+use super::signing::{Life, Signing, checksum, with_headers};
+use super::sigv4::{Request, presign};
+
+/// Opens the bucket with the `AWS_…` variables.
+pub(super) fn open(place: &Place, options: &StoreOptions) -> Result<Opened, StoreError> {
+    let mut builder = AmazonS3Builder::new();
+    for (name, value) in options.variables.lowercase("AWS_") {
+        if let Ok(key) = name.parse() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    let value = |key| builder.get_config_value(&key);
+    let endpoint = value(AmazonS3ConfigKey::S3Endpoint).or_else(|| value(AmazonS3ConfigKey::Endpoint));
+    if plain_http(endpoint.as_deref(), &options.variables, "AWS_ALLOW_HTTP")? {
+        builder = builder.with_allow_http(true);
+    }
+    let region =
+        builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_else(|| "us-east-1".to_owned());
+    let client = builder
+        .with_bucket_name(place.bucket())
+        // One object at a time is deleted with a plain DELETE, which every service has and every policy names.
+        .with_disable_bulk_delete(true)
+        .with_retry(retries())
+        .build()
+        .map_err(|source| Opened::failed("s3", place, source))?;
+    let client = Arc::new(client);
+    let signing = S3 {
+        client: Arc::clone(&client),
+        region,
+        life: Life(options.url_life),
+        encryption: encryption_headers(options.encryption.as_ref())?,
+    };
+    let pages = Arc::clone(&client) as _;
+    Ok(Opened { objects: client, pages, signing: Box::new(signing) })
+}
+
+fn encryption_headers(encryption: Option<&Encryption>) -> Result<Vec<(&'static str, String)>, StoreError> {
+    const ALGORITHM: &str = "x-amz-server-side-encryption";
+    match encryption {
+        None => Ok(Vec::new()),
+        Some(Encryption::S3Managed) => Ok(vec![(ALGORITHM, "AES256".to_owned())]),
+        Some(Encryption::Kms(key)) => Ok(vec![
+            (ALGORITHM, "aws:kms".to_owned()),
+            ("x-amz-server-side-encryption-aws-kms-key-id", key.clone()),
+        ]),
+        Some(Encryption::Scope(_)) => Err(StoreError::setting(
+            "S3 has no encryption scopes".to_owned(),
+            "set the store's encryption to aes256 or kms:KEY",
+        )),
+    }
+}
+
+struct S3 {
+    client: Arc<AmazonS3>,
+    region: String,
+    life: Life,
+    encryption: Vec<(&'static str, String)>,
+}
+
+impl Signing for S3 {
+    fn put(&self, bridge: &Bridge, key: &Path, intent: &PackIntent) -> Result<SignedUrl, CloudError> {
+        let (mut url, credential) = bridge.wait(async {
+            // Where the object is, is object_store's to say.
+            let url = self.client.signed_url(Method::PUT, key, self.life.0).await?;
+            Ok::<_, object_store::Error>((url, self.client.credentials().get_credential().await?))
+        })?;
+        url.set_query(None);
+        let mut sent =
+            vec![("if-none-match", "*".to_owned()), ("x-amz-checksum-crc32c", checksum(intent.crc32c))];
+        sent.extend(self.encryption.iter().cloned());
+        let mut headers = sent.clone();
+        headers.push(("content-length", intent.len.to_string()));
+        let request = Request {
+            method: "PUT",
+            headers: &headers,
+            region: &self.region,
+            life: self.life.0.as_secs(),
+            now: Timestamp::now(),
+        };
+        Ok(with_headers(presign(&url, &credential, &request), sent))
+    }
+
+    fn get(&self, bridge: &Bridge, key: &Path) -> Result<SignedUrl, CloudError> {
+        let url = bridge.wait(self.client.signed_url(Method::GET, key, self.life.0)).map_err(|error| {
+            // No request was made, so it is the credentials that are missing.
+            CloudError::new(CloudErrorKind::Unsigned, CloudError::from(error).to_string())
+        })?;
+        Ok(SignedUrl::new(url))
+    }
+
+    fn binds_checksum(&self) -> bool {
+        true
+    }
+}

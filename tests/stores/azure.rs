@@ -1,0 +1,74 @@
+//! Azure Blob Storage, by azurite.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pannier::controller::store::{CloudStore, StoreOptions, StoreUrl, open_store};
+
+use crate::bed::{Bed, Promises, intent, name};
+use crate::conformance::conformance;
+use crate::support::noise;
+use crate::support::servers::{BUCKET, Server, azurite, azurite_variables};
+
+/// A SAS signs neither headers nor lengths: the commit finds a wrong length, a reader wrong bytes.
+const PROMISES: Promises = Promises { length: false, checksum: false, signature: true };
+
+fn url(test: &str) -> StoreUrl {
+    format!("az://{BUCKET}/tests/{}", test.replace('_', "-")).parse().unwrap()
+}
+
+fn options(server: &Server) -> StoreOptions {
+    StoreOptions::with_variables(azurite_variables(server).into_iter().collect())
+}
+
+fn bed(test: &str) -> Option<Bed> {
+    let server: Arc<Server> = azurite(test)?;
+    let store = open_store(&url(test), &options(&server)).unwrap();
+    Some(Bed::new(store, PROMISES, server))
+}
+
+conformance!(bed);
+
+/// Proves that a URL ends by itself.
+#[test]
+fn an_old_url_is_refused() {
+    let Some(server) = azurite("an_old_url_is_refused") else { return };
+    let mut short = options(&server);
+    // Less than `open_store` allows: nobody wants to wait a minute for this.
+    short.url_life = Duration::from_secs(1);
+    let store = CloudStore::open(&url("an_old_url_is_refused"), &short).unwrap();
+    let bed = Bed::new(Box::new(store), PROMISES, server);
+    let bytes = noise(1, 100);
+    let pack = bed.stored(&bytes);
+    let absent = name();
+    let put = bed.store.sign_put(absent, &intent(&bytes)).unwrap();
+    let get = bed.store.sign_get(pack).unwrap();
+    std::thread::sleep(Duration::from_millis(2_500));
+    assert_eq!(bed.get(get.expose(), None).0, 403);
+    let refused = bed.put(absent, &put, &bytes).unwrap_err();
+    assert!(
+        refused.contains("<Code>AuthenticationFailed</Code>") || refused.contains("AuthorizationFailure"),
+        "{refused}"
+    );
+    assert_eq!(bed.store.head(absent).unwrap(), None);
+}
+
+/// Proves what an agent sees when its pack stands there already, whether or not it sends the condition: a 403 with a
+/// code of its own, since the SAS allows a new blob and no other. It must not be taken for a URL that has ended.
+#[test]
+fn a_second_put_is_told_apart_from_an_old_url() {
+    let Some(bed) = bed("a_second_put_is_told_apart_from_an_old_url") else { return };
+    let pack = bed.stored(b"first");
+    let url = bed.store.sign_put(pack, &intent(b"other")).unwrap();
+    let mut bare = url.clone();
+    bare.headers.remove("if-none-match");
+    // The service itself says UnauthorizedBlobOverwrite.
+    for url in [&url, &bare] {
+        let refused = bed.put(pack, url, b"other").unwrap_err();
+        assert!(
+            refused.starts_with("403") && refused.contains("AuthorizationPermissionMismatch"),
+            "{refused}"
+        );
+    }
+    assert_eq!(bed.store.read(pack, 0..5).unwrap(), b"first");
+}

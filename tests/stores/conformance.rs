@@ -1,0 +1,232 @@
+//! What every store must hold, as functions of a store under test.
+
+use std::sync::Barrier;
+
+use pannier::controller::store::{Finding, StoreError, StoredObject};
+use pannier::model::SignedUrl;
+
+use crate::bed::{Bed, intent, name};
+use crate::support::noise;
+
+/// Makes a module of one test for each function of this file, on the beds that `$bed` makes. It answers `None` where
+/// its server cannot be had, having said so.
+macro_rules! conformance {
+    ($bed:path: $($test:ident),* $(,)?) => {
+        $(#[test]
+        fn $test() {
+            if let Some(bed) = $bed(stringify!($test)) {
+                $crate::conformance::$test(&bed);
+            }
+        })*
+    };
+    ($bed:path) => {
+        $crate::conformance::conformance!($bed:
+            a_signed_put_puts_exactly_that_object,
+            nothing_is_ever_overwritten,
+            one_of_sixteen_puts_wins,
+            other_bytes_than_announced_are_refused,
+            a_url_is_for_one_object_and_one_method,
+            what_was_signed_must_be_sent,
+            objects_are_listed_and_deleted,
+            a_range_beyond_the_end_is_an_error,
+            a_check_finds_all_well_and_leaves_nothing,
+        );
+    };
+}
+pub(crate) use conformance;
+
+/// Proves that what an agent PUTs is what the controller reads and what a signed GET gives, whole and in ranges.
+pub(crate) fn a_signed_put_puts_exactly_that_object(bed: &Bed) {
+    let bytes = noise(1, 300_000);
+    let pack = name();
+    let url = bed.store.sign_put(pack, &intent(&bytes)).unwrap();
+    assert_eq!(bed.store.head(pack).unwrap(), None);
+    bed.put(pack, &url, &bytes).unwrap();
+    assert_eq!(bed.store.head(pack).unwrap(), Some(300_000));
+    assert_eq!(bed.store.read(pack, 0..300_000).unwrap(), bytes);
+    assert_eq!(bed.store.read(pack, 299_990..300_000).unwrap(), bytes[299_990..]);
+    assert_eq!(bed.store.read(pack, 5..5).unwrap(), b"");
+    if bed.promises.signature {
+        let url = bed.store.sign_get(pack).unwrap();
+        assert!(url.headers.is_empty(), "a GET needs no headers: {:?}", url.headers.keys());
+        assert_eq!(bed.get(url.expose(), None), (200, bytes.clone()));
+        assert_eq!(
+            bed.get(url.expose(), Some("bytes=100000-100999")),
+            (206, bytes[100_000..101_000].to_vec())
+        );
+        assert_eq!(bed.get(url.expose(), Some("bytes=299999-")), (206, bytes[299_999..].to_vec()));
+    }
+}
+
+/// Proves that a PUT is create-only: neither the same URL nor a new one for the same object changes it.
+pub(crate) fn nothing_is_ever_overwritten(bed: &Bed) {
+    let (pack, first, second) = (name(), noise(2, 1_000), noise(3, 1_000));
+    let url = bed.store.sign_put(pack, &intent(&first)).unwrap();
+    bed.put(pack, &url, &first).unwrap();
+    bed.put(pack, &url, &first).unwrap_err();
+    let other = bed.store.sign_put(pack, &intent(&second)).unwrap();
+    bed.put(pack, &other, &second).unwrap_err();
+    assert_eq!(bed.store.read(pack, 0..1_000).unwrap(), first);
+}
+
+/// Proves that create-only holds when everybody comes at once: one wins, and the object is the winner's.
+pub(crate) fn one_of_sixteen_puts_wins(bed: &Bed) {
+    for round in 0..4 {
+        let pack = name();
+        let contents: Vec<Vec<u8>> = (0..16).map(|seed| noise(100 + round * 16 + seed, 50_000)).collect();
+        let urls: Vec<SignedUrl> =
+            contents.iter().map(|bytes| bed.store.sign_put(pack, &intent(bytes)).unwrap()).collect();
+        let start = Barrier::new(contents.len());
+        let won: Vec<bool> = std::thread::scope(|scope| {
+            let threads: Vec<_> = contents
+                .iter()
+                .zip(&urls)
+                .map(|(bytes, url)| {
+                    scope.spawn(|| {
+                        start.wait();
+                        bed.put(pack, url, bytes).is_ok()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let winners: Vec<&Vec<u8>> =
+            contents.iter().zip(&won).filter(|(_, won)| **won).map(|(bytes, _)| bytes).collect();
+        assert_eq!(winners.len(), 1, "round {round}: {won:?}");
+        assert_eq!(&bed.store.read(pack, 0..50_000).unwrap(), winners[0]);
+    }
+}
+
+/// Proves that a PUT takes the announced length and, where the store checks it, the announced checksum, alone.
+pub(crate) fn other_bytes_than_announced_are_refused(bed: &Bed) {
+    let bytes = noise(4, 10_000);
+    let mut flipped = bytes.clone();
+    flipped[5_000] ^= 1;
+    let wrong = [
+        (bed.promises.length, bytes[..9_999].to_vec()),
+        (bed.promises.length, [&bytes[..], b"x"].concat()),
+        (bed.promises.length, Vec::new()),
+        (bed.promises.checksum, flipped),
+    ];
+    for (_, sent) in wrong.iter().filter(|(promised, _)| *promised) {
+        let pack = name();
+        let url = bed.store.sign_put(pack, &intent(&bytes)).unwrap();
+        bed.put(pack, &url, sent).unwrap_err();
+        assert_eq!(bed.store.head(pack).unwrap(), None, "{} bytes", sent.len());
+        bed.put(pack, &url, &bytes).unwrap();
+    }
+}
+
+/// Proves that a URL opens one object by one method, and nothing once a character of it is another.
+pub(crate) fn a_url_is_for_one_object_and_one_method(bed: &Bed) {
+    if !bed.promises.signature {
+        return;
+    }
+    let bytes = noise(5, 100);
+    let (pack, other) = (bed.stored(&bytes), bed.stored(&bytes));
+    let absent = name();
+    let get = bed.store.sign_get(pack).unwrap();
+    let put = bed.store.sign_put(absent, &intent(&bytes)).unwrap();
+    let elsewhere = |url: &SignedUrl, from: pannier::model::PackName, to: pannier::model::PackName| {
+        let shard = |pack: pannier::model::PackName| format!("/{:02x}/{pack}", pack.0[0]);
+        url.expose().replace(&shard(from), &shard(to))
+    };
+    let refused = |method: &str, url: &SignedUrl, text: &str| {
+        let (status, _) = bed.request(method, url, text, &bytes);
+        assert!(
+            matches!(status, 400 | 403 | 404 | 405 | 409 | 412),
+            "{method} by {url} was answered {status}"
+        );
+    };
+    refused("GET", &get, &elsewhere(&get, pack, other));
+    refused("PUT", &put, &elsewhere(&put, absent, name()));
+    for method in ["PUT", "DELETE", "POST"] {
+        refused(method, &get, get.expose());
+    }
+    refused("DELETE", &put, &elsewhere(&put, absent, pack));
+    let (status, _) = bed.get(&elsewhere(&put, absent, pack), None);
+    assert!((400..500).contains(&status), "a PUT's URL reads: {status}");
+    refused("DELETE", &put, put.expose());
+    for at in (get.expose().len() - 8)..get.expose().len() {
+        let mut altered = get.expose().to_owned().into_bytes();
+        altered[at] = if altered[at] == b'a' { b'b' } else { b'a' };
+        let (status, _) = bed.get(std::str::from_utf8(&altered).unwrap(), None);
+        // azurite answers 500 where the signature is no base64 any more.
+        assert!(status >= 400, "altered at {at}: {status}");
+    }
+    let bare = get.expose().split('?').next().unwrap();
+    let (status, _) = bed.get(bare, None);
+    assert!(matches!(status, 401 | 403 | 404), "without a signature: {status}");
+    assert_eq!(bed.get(get.expose(), None), (200, bytes.clone()), "the URL itself still reads");
+    bed.put(absent, &put, &bytes).unwrap();
+    assert_eq!(bed.store.head(pack).unwrap(), Some(100));
+}
+
+/// Proves that no signed header may be left out or changed.
+pub(crate) fn what_was_signed_must_be_sent(bed: &Bed) {
+    if !bed.promises.signature {
+        return;
+    }
+    let bytes = noise(6, 100);
+    let pack = name();
+    let url = bed.store.sign_put(pack, &intent(&bytes)).unwrap();
+    // An Azure SAS signs no headers, but create-only itself.
+    for left_out in url.headers.keys().filter(|_| bed.promises.length) {
+        let mut less = url.clone();
+        less.headers.remove(left_out);
+        bed.put(pack, &less, &bytes).unwrap_err();
+        let mut changed = url.clone();
+        changed.headers.insert(left_out.clone(), "other".into());
+        bed.put(pack, &changed, &bytes).unwrap_err();
+    }
+    bed.put(pack, &url, &bytes).unwrap();
+    let mut overwriting = url;
+    overwriting.headers.retain(|name, _| !name.contains("match"));
+    bed.put(pack, &overwriting, &noise(7, 100)).unwrap_err();
+    assert_eq!(bed.store.read(pack, 0..100).unwrap(), bytes);
+}
+
+/// Proves that a listing finds every pack and that a deleted one is gone, once.
+pub(crate) fn objects_are_listed_and_deleted(bed: &Bed) {
+    let mut packs: Vec<_> = (0..5).map(|seed| bed.stored(&noise(10 + seed, 100))).collect();
+    packs.sort();
+    let listed = || {
+        let mut found = Vec::new();
+        bed.store.list(&mut |object| found.push(object)).unwrap();
+        found.sort_by_key(|object| object.pack);
+        found
+    };
+    let all: Vec<StoredObject> = packs.iter().copied().map(StoredObject::pack).collect();
+    assert_eq!(listed(), all);
+    assert_eq!(bed.store.delete(&all[2]).unwrap(), 100);
+    assert_eq!(bed.store.delete(&all[2]).unwrap(), 0);
+    assert_eq!(bed.store.head(packs[2]).unwrap(), None);
+    assert!(bed.store.read(packs[2], 0..1).is_err());
+    assert_eq!(listed().len(), 4);
+}
+
+/// Proves that a pack that is shorter than its row says is an error of its own, and never fewer bytes.
+pub(crate) fn a_range_beyond_the_end_is_an_error(bed: &Bed) {
+    let pack = bed.stored(&noise(20, 100));
+    for range in [90..101, 100..101, 500..600] {
+        let read = bed.store.read(pack, range.clone());
+        assert!(matches!(read, Err(StoreError::Range { .. })), "{range:?}: {read:?}");
+    }
+}
+
+/// Proves that a store that works is found to, and that the probe is gone afterwards.
+pub(crate) fn a_check_finds_all_well_and_leaves_nothing(bed: &Bed) {
+    let findings = bed.store.check();
+    assert!(!findings.is_empty() && findings.iter().all(Finding::is_fine), "{findings:#?}");
+    let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    assert!(!said.join("\n").contains("http://"), "{said:?}");
+    if bed.promises.signature {
+        for what in
+            ["reached and listed", "clock", "PUT is taken", "second PUT", "GET reads ranges", "deleted"]
+        {
+            assert!(said.iter().any(|line| line.contains(what)), "nothing about “{what}” in {said:#?}");
+        }
+        assert_eq!(said.iter().any(|line| line.contains("other bytes")), bed.promises.checksum, "{said:#?}");
+    }
+    bed.store.list(&mut |object| panic!("{object:?} was left")).unwrap();
+}

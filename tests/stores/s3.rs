@@ -1,0 +1,108 @@
+//! S3, by SeaweedFS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pannier::controller::store::{CloudStore, Store, StoreOptions, StoreUrl, open_store};
+
+use crate::bed::{Bed, Promises, intent, name};
+use crate::conformance::conformance;
+use crate::support::noise;
+use crate::support::servers::{BUCKET, Server, seaweedfs, seaweedfs_variables};
+
+const PROMISES: Promises = Promises { length: true, checksum: true, signature: true };
+
+/// A prefix of its own for each test, so that they share a bucket and see nothing of each other.
+fn url(test: &str) -> StoreUrl {
+    format!("s3://{BUCKET}/tests/{}", test.replace('_', "-")).parse().unwrap()
+}
+
+fn options(server: &Server) -> StoreOptions {
+    StoreOptions::with_variables(seaweedfs_variables(server).into_iter().collect())
+}
+
+fn bed(test: &str) -> Option<Bed> {
+    let server: Arc<Server> = seaweedfs(test)?;
+    let store = open_store(&url(test), &options(&server)).unwrap();
+    Some(Bed::new(store, PROMISES, server))
+}
+
+conformance!(bed);
+
+/// Proves that a URL ends by itself.
+#[test]
+fn an_old_url_is_refused() {
+    let Some(server) = seaweedfs("an_old_url_is_refused") else { return };
+    let mut short = options(&server);
+    // Less than `open_store` allows: nobody wants to wait a minute for this.
+    short.url_life = Duration::from_secs(1);
+    let store = CloudStore::open(&url("an_old_url_is_refused"), &short).unwrap();
+    let bed = Bed::new(Box::new(store), PROMISES, server);
+    let bytes = noise(1, 100);
+    let pack = bed.stored(&bytes);
+    let absent = name();
+    let put = bed.store.sign_put(absent, &intent(&bytes)).unwrap();
+    let get = bed.store.sign_get(pack).unwrap();
+    std::thread::sleep(Duration::from_millis(2_500));
+    assert_eq!(bed.get(get.expose(), None).0, 403);
+    bed.put(absent, &put, &bytes).unwrap_err();
+    assert_eq!(bed.store.head(absent).unwrap(), None);
+}
+
+/// Proves that a listing goes on behind its first page (1,000 keys).
+#[test]
+fn a_listing_has_more_than_one_page() {
+    let Some(bed) = bed("a_listing_has_more_than_one_page") else { return };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..260 {
+                    bed.stored(b"x");
+                }
+            });
+        }
+    });
+    let mut found = 0;
+    bed.store.list(&mut |_| found += 1).unwrap();
+    assert_eq!(found, 1_040);
+}
+
+/// Proves that a store with a prefix sees neither its neighbours nor what is no pack.
+#[test]
+fn a_prefix_is_a_store_of_its_own() {
+    let Some(server) = seaweedfs("a_prefix_is_a_store_of_its_own") else { return };
+    let open = |prefix: &str| {
+        let url = format!("s3://{BUCKET}/{prefix}").parse().unwrap();
+        Bed::new(open_store(&url, &options(&server)).unwrap(), PROMISES, Arc::clone(&server) as _)
+    };
+    let (inner, outer) = (open("nested/in"), open("nested"));
+    let pack = inner.stored(b"inside");
+    assert_eq!(outer.store.head(pack).unwrap(), None);
+    let count = |bed: &Bed| {
+        let mut found = 0;
+        bed.store.list(&mut |_| found += 1).unwrap();
+        found
+    };
+    assert_eq!((count(&inner), count(&outer)), (1, 0));
+}
+
+/// Proves that a refusal says what to mend, and neither URL nor key.
+#[test]
+fn what_is_wrong_with_the_credentials_or_the_bucket_is_said() {
+    let Some(server) = seaweedfs("what_is_wrong_with_the_credentials_or_the_bucket_is_said") else { return };
+    let mut variables = seaweedfs_variables(&server);
+    variables.retain(|(name, _)| *name != "AWS_SECRET_ACCESS_KEY");
+    variables.push(("AWS_SECRET_ACCESS_KEY", "wrong-secret".to_owned()));
+    let wrong = StoreOptions::with_variables(variables.into_iter().collect());
+    let said = |store: &dyn Store| {
+        let error = store.list(&mut |_| ()).unwrap_err();
+        let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        let text = format!("{error}: {source}; hint: {}", error.hint().unwrap_or_default());
+        assert!(!text.contains("wrong-secret") && !text.contains("http://"), "{text}");
+        text
+    };
+    let denied = said(&*open_store(&url("x"), &wrong).unwrap());
+    assert!(denied.contains("403") && denied.contains("check the credentials"), "{denied}");
+    let absent = said(&*open_store(&"s3://no-such-bucket".parse().unwrap(), &options(&server)).unwrap());
+    assert!(absent.contains("404") && absent.contains("bucket's name"), "{absent}");
+}
