@@ -3,9 +3,7 @@
 
 use std::path::PathBuf;
 
-use rusqlite::ErrorCode;
-
-use crate::controller::ledger::LedgerError;
+use crate::controller::ledger::{Fault, LedgerError};
 use crate::controller::store::StoreError;
 use crate::model::manifest::ManifestError;
 use crate::model::{Digest, PackName};
@@ -155,7 +153,7 @@ impl ControllerError {
     /// The text for an agent: nothing about SQL, and no path of the controller's but where it must be mended.
     pub fn outside(&self) -> String {
         match self {
-            Self::Ledger(LedgerError::Sqlite(_)) => "the ledger cannot be read or written now".into(),
+            Self::Ledger(LedgerError::Database { .. }) => "the ledger cannot be read or written now".into(),
             Self::Ledger(error) => error.to_string(),
             Self::Store(_) => "the store cannot be read or written now".into(),
             other => other.to_string(),
@@ -174,7 +172,7 @@ impl ControllerError {
             }
             Self::SessionEnded(_) => Some("run the command again"),
             Self::Ledger(LedgerError::PackGone(_)) | Self::MissingChunk(_) => Some("stash again"),
-            Self::Ledger(LedgerError::Sqlite(error)) => disk_hint(error.sqlite_error_code()?),
+            Self::Ledger(LedgerError::Database { fault, .. }) => disk_hint(*fault),
             Self::Folder { .. } | Self::Store(StoreError::Object { .. } | StoreError::Folder { .. }) => {
                 Some(UNWRITABLE)
             }
@@ -188,17 +186,15 @@ impl ControllerError {
 const UNWRITABLE: &str = "check that PANNIER_URL names a folder that this user may read and write";
 
 /// What to do about a database that its file system failed.
-fn disk_hint(code: ErrorCode) -> Option<&'static str> {
-    match code {
-        ErrorCode::DiskFull => {
-            Some("free some space and run the command again; what was stored before is untouched")
-        }
+fn disk_hint(fault: Fault) -> Option<&'static str> {
+    match fault {
+        Fault::Full => Some("free some space and run the command again; what was stored before is untouched"),
         // The log's shared memory on a full disk fails with this code.
-        ErrorCode::SystemIoFailure => Some(
+        Fault::Broken => Some(
             "free some space, or check the disk of the folder that PANNIER_URL names, and run the command again",
         ),
-        ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Some(UNWRITABLE),
-        _ => None,
+        Fault::Unwritable => Some(UNWRITABLE),
+        Fault::Other => None,
     }
 }
 

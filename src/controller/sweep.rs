@@ -3,9 +3,11 @@
 
 use crate::controller::caller::Caller;
 use crate::controller::error::ControllerError;
-use crate::controller::ledger::{PackId, PackState, Sweep};
+use crate::controller::ledger::{GonePack, PackRow, PackState, Sweep};
 use crate::controller::open::Controller;
+use crate::controller::pack_source::read_tail;
 use crate::controller::store::StoredObject;
+use crate::model::Digest;
 use crate::protocol::{GcOptions, GcReport, SessionId};
 
 impl Controller {
@@ -30,14 +32,7 @@ impl Controller {
             report.deleted_bytes = swept.deleted.iter().map(|row| row.len).sum();
             return Ok(report);
         }
-        for row in &swept.deleted {
-            report.deleted_bytes += self.store.delete(&StoredObject::pack(row.name))?;
-            report.deleted_packs += 1;
-        }
-        let gone: Vec<PackId> = swept.deleted.iter().map(|row| row.id).collect();
-        if !gone.is_empty() {
-            self.ledger.forget(&gone)?;
-        }
+        self.delete_packs(&swept.deleted, &mut report)?;
         self.delete_orphans(&mut report)?;
         tracing::info!(deleted_packs = report.deleted_packs, deleted_bytes = report.deleted_bytes, "swept");
         Ok(report)
@@ -48,6 +43,32 @@ impl Controller {
         let mut owners = self.ledger.owners()?;
         owners.retain(|(_, process)| self.clock.is_gone(process));
         Ok(owners.into_iter().map(|(session, _)| session).collect())
+    }
+
+    fn delete_packs(&self, packs: &[PackRow], report: &mut GcReport) -> Result<(), ControllerError> {
+        let mut unknown = Vec::new();
+        for row in packs {
+            // Its footer comes before its object goes: afterwards only the whole index says what it held.
+            let gone = GonePack { id: row.id, scope: row.scope, chunks: self.indexed_chunks(row) };
+            report.deleted_bytes += self.store.delete(&StoredObject::pack(row.name))?;
+            report.deleted_packs += 1;
+            match gone.chunks {
+                Some(_) => self.ledger.forget(&[gone])?,
+                None => unknown.push(gone),
+            }
+        }
+        if unknown.is_empty() { Ok(()) } else { Ok(self.ledger.forget(&unknown)?) }
+    }
+
+    /// The chunks that the index may name a pack for, sorted; `None` if its footer cannot be read any more.
+    fn indexed_chunks(&self, row: &PackRow) -> Option<Vec<Digest>> {
+        if row.tail_len == 0 {
+            return Some(Vec::new()); // never committed
+        }
+        let tail = read_tail(self.store.as_ref(), row.name, row.len).ok()?;
+        let mut chunks: Vec<Digest> = tail.footer.chunks.into_iter().map(|chunk| chunk.digest).collect();
+        chunks.sort_unstable();
+        (tail.digest == row.footer_digest).then_some(chunks)
     }
 
     /// Objects without a row. The listing comes before the look at the ledger, and a row before its object, so an

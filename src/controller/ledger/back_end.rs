@@ -5,8 +5,8 @@ use crate::protocol::{BuildId, Committed, SessionId, StashInfo, StashName};
 
 use super::error::LedgerError;
 use super::rows::{
-    Access, CommitRows, MendedStash, NewReader, NewSession, OpenedSession, PackId, PackRow, PackState,
-    RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
+    Access, CommitRows, GonePack, MendedStash, NewReader, NewSession, OpenedSession, PackId, PackRow,
+    PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
 };
 
 /// What every back end does alike; held by one conformance suite.
@@ -110,8 +110,8 @@ pub trait Ledger: Send + Sync {
     /// Reaps dead sessions, condemns what nothing needs, marks `deleted` what no session can come back to, and purges
     /// the rows of sessions that ended; a committed one stays for a day.
     fn sweep(&self, sweep: &Sweep<'_>) -> Result<Swept, LedgerError>;
-    /// Drops the rows of deleted packs, whose objects are gone.
-    fn forget(&self, packs: &[PackId]) -> Result<(), LedgerError>;
+    /// Drops the rows of deleted packs, and what the index says of them. Interrupted, it leaves the packs `deleted`.
+    fn forget(&self, packs: &[GonePack]) -> Result<(), LedgerError>;
     /// Whether the ledger was made beside packs that it does not know, and not rebuilt since.
     fn needs_rebuild(&self) -> Result<bool, LedgerError>;
     /// Every pack that can be known is known again.

@@ -1,9 +1,13 @@
-//! What fails in a ledger, whatever its back end.
+//! What fails in a ledger, whatever its back end: no database's own types, so that any may stand behind the trait.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use crate::model::PackName;
 use crate::protocol::SessionId;
+
+/// What the database itself said.
+pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// Why a ledger did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +27,7 @@ pub enum LedgerError {
         /// The database file.
         path: PathBuf,
         /// What the database said.
-        source: rusqlite::Error,
+        source: Cause,
     },
     /// Written by a newer program.
     #[error("the ledger has schema {found}, and this program knows {known}")]
@@ -41,5 +45,23 @@ pub enum LedgerError {
     Row(&'static str),
     /// The database failed otherwise.
     #[error("the ledger cannot be read or written")]
-    Sqlite(#[from] rusqlite::Error),
+    Database {
+        /// What that means for whoever runs it.
+        fault: Fault,
+        /// What the database said.
+        source: Cause,
+    },
+}
+
+/// What kind of failure a database reports; each has its own next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// No space is left.
+    Full,
+    /// The disk, or the connection, failed.
+    Broken,
+    /// It may not be opened or written.
+    Unwritable,
+    /// Anything else: busy for too long, a wrong statement.
+    Other,
 }

@@ -10,9 +10,9 @@ mod rows;
 mod sqlite;
 
 pub use back_end::Ledger;
-pub use error::LedgerError;
+pub use error::{Cause, Fault, LedgerError};
 pub use rows::{
-    Access, CommitRows, Creation, MendedStash, NewReader, NewSession, OpenedSession, PackId, PackRow,
-    PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
+    Access, CommitRows, Creation, GonePack, MendedStash, NewReader, NewSession, OpenedSession, PackId,
+    PackRow, PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
 };
 pub use sqlite::SqliteLedger;

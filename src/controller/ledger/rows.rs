@@ -191,6 +191,18 @@ pub struct Swept {
     pub until: Option<i64>,
 }
 
+/// A pack whose object is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GonePack {
+    /// Its number.
+    pub id: PackId,
+    /// Its scope.
+    pub scope: ScopeId,
+    /// The chunks that the index may name it for; `None` if that is not known, and the whole index has to be looked
+    /// through.
+    pub chunks: Option<Vec<Digest>>,
+}
+
 /// A pack found in the store by a rebuild.
 #[derive(Debug)]
 pub struct RebuiltPack<'a> {

@@ -1,13 +1,16 @@
 //! The `Ledger` trait on SQLite: each method by the file that holds its SQL. Nothing else.
 
+use rusqlite::OptionalExtension;
+
 use crate::controller::ledger::{
-    Access, CommitRows, Ledger, LedgerError, MendedStash, NewReader, NewSession, OpenedSession, PackId,
-    PackRow, PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
+    Access, CommitRows, GonePack, Ledger, LedgerError, MendedStash, NewReader, NewSession, OpenedSession,
+    PackId, PackRow, PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
 };
 use crate::model::{Digest, PackName};
 use crate::protocol::{BuildId, Committed, SessionId, StashInfo, StashName};
 
 use super::connection::{SqliteLedger, Sync};
+use super::error::{corrupt, named};
 
 impl Ledger for SqliteLedger {
     fn identity(&self) -> Result<String, LedgerError> {
@@ -21,13 +24,20 @@ impl Ledger for SqliteLedger {
             .read(|transaction| Ok(transaction.pragma_query_value(None, "quick_check", |row| row.get(0))?))?;
         match said.as_str() {
             "ok" => Ok(()),
-            _ => Err(self.named(LedgerError::Sqlite(corrupt(said)))),
+            _ => Err(named(corrupt(said), self.path())),
         }
     }
 
     fn scope(&self, tenant: &str, name: &str) -> Result<ScopeId, LedgerError> {
         let find =
             "SELECT s.id FROM scopes s JOIN tenants t ON t.id = s.tenant WHERE t.name = ?1 AND s.name = ?2";
+        // Every request of a token names its scope, and hardly any makes it.
+        let known = self.read(|transaction| {
+            Ok(transaction.prepare_cached(find)?.query_row([tenant, name], |row| row.get(0)).optional()?)
+        })?;
+        if let Some(known) = known {
+            return Ok(ScopeId(known));
+        }
         self.write(Sync::Ordered, |transaction| {
             transaction.execute("INSERT OR IGNORE INTO tenants (name) VALUES (?1)", [tenant])?;
             transaction.execute(
@@ -178,7 +188,7 @@ impl Ledger for SqliteLedger {
         self.sweep_packs(sweep)
     }
 
-    fn forget(&self, packs: &[PackId]) -> Result<(), LedgerError> {
+    fn forget(&self, packs: &[GonePack]) -> Result<(), LedgerError> {
         self.drop_packs(packs)
     }
 
@@ -193,8 +203,4 @@ impl Ledger for SqliteLedger {
     fn reindex(&self, scope: ScopeId, pack: &RebuiltPack<'_>) -> Result<(), LedgerError> {
         self.index_again(scope, pack)
     }
-}
-
-fn corrupt(said: String) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), Some(said))
 }

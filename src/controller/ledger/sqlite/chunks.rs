@@ -1,7 +1,7 @@
 //! The chunk index and the pages' packs.
 //!
-//! Lookups are prepared point queries, one a digest, against a WITHOUT ROWID tree; the states of the few packs that
-//! they lead to are kept for the length of a request.
+//! Lookups are prepared point queries, one a digest, in the order of the tree: neighbours share its inner pages. The
+//! states of the few packs that they lead to are kept for the length of a request.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,6 +12,7 @@ use crate::model::Digest;
 use crate::protocol::SessionId;
 
 use super::connection::{SqliteLedger, Sync};
+use super::index::Finder;
 use super::rows::signed;
 
 const LIVE: i64 = 1;
@@ -88,21 +89,22 @@ fn lookup(
     digests: &[Digest],
     wanted: &[i64],
 ) -> Result<Vec<Option<PackId>>, LedgerError> {
-    let mut statement =
-        transaction.prepare_cached("SELECT pack FROM chunks WHERE scope = ?1 AND digest = ?2")?;
+    let mut finder = Finder::new(transaction)?;
     let mut states = PackStates::default();
-    let mut found = Vec::with_capacity(digests.len());
-    for digest in digests {
-        let mut pack = None;
-        for ScopeId(scope) in &access.read {
-            let row = statement.query_row(params![scope, digest.as_bytes()], |row| row.get(0)).optional()?;
-            let Some(candidate) = row.map(PackId) else { continue };
-            if states.of(transaction, candidate)?.is_some_and(|state| wanted.contains(&state)) {
-                pack = Some(candidate);
-                break;
+    let mut found = vec![None; digests.len()];
+    let mut unknown: Vec<(&Digest, &mut Option<PackId>)> = digests.iter().zip(&mut found).collect();
+    unknown.sort_unstable_by_key(|(digest, _)| *digest);
+    for scope in &access.read {
+        let mut still = Vec::new();
+        for (digest, pack) in unknown {
+            match finder.pack(*scope, digest)? {
+                Some(candidate) if states.is_one_of(transaction, candidate, wanted)? => {
+                    *pack = Some(candidate);
+                }
+                _ => still.push((digest, pack)),
             }
         }
-        found.push(pack);
+        unknown = still;
     }
     Ok(found)
 }
@@ -134,6 +136,15 @@ fn known_page(
 struct PackStates(HashMap<PackId, Option<i64>>);
 
 impl PackStates {
+    fn is_one_of(
+        &mut self,
+        transaction: &Transaction<'_>,
+        pack: PackId,
+        wanted: &[i64],
+    ) -> Result<bool, LedgerError> {
+        Ok(self.of(transaction, pack)?.is_some_and(|state| wanted.contains(&state)))
+    }
+
     fn of(&mut self, transaction: &Transaction<'_>, pack: PackId) -> Result<Option<i64>, LedgerError> {
         if let Some(state) = self.0.get(&pack) {
             return Ok(*state);

@@ -1,6 +1,8 @@
 //! The commit transaction: packs live, chunks and pages indexed, the name pointed, the session ended.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use std::collections::BTreeSet;
+
+use rusqlite::{Transaction, params};
 
 use crate::controller::ledger::{Access, CommitRows, LedgerError, MendedStash, PackId, SessionRow};
 use crate::model::Digest;
@@ -8,6 +10,7 @@ use crate::model::manifest::Totals;
 use crate::protocol::{BuildId, Committed};
 
 use super::connection::{SqliteLedger, Sync};
+use super::index::Indexer;
 use super::rows::{STASH, find_stash, signed, stash};
 use super::sessions::{drop_holds, require_open, whole_stash};
 
@@ -125,23 +128,12 @@ fn index_chunks(
     access: &Access,
     rows: &CommitRows<'_>,
 ) -> Result<(), LedgerError> {
-    let any_quarantined =
-        transaction.prepare_cached("SELECT 1 FROM packs WHERE state = 3 LIMIT 1")?.exists([])?;
-    let mut before = transaction.prepare_cached(
-        "SELECT c.pack FROM chunks c JOIN packs p ON p.id = c.pack AND p.state = 3
-         WHERE c.scope = ?1 AND c.digest = ?2",
-    )?;
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO chunks VALUES (?1, ?2, ?3) ON CONFLICT (scope, digest) DO UPDATE SET pack = excluded.pack
-         WHERE NOT EXISTS (SELECT 1 FROM packs WHERE id = chunks.pack AND state = 1)",
-    )?;
-    let mut healed = std::collections::BTreeSet::new();
+    let mut index = Indexer::new(transaction, access.write)?;
+    let mut healed = BTreeSet::new();
     for (digest, pack) in rows.chunks {
-        let parameters = params![access.write.0, digest.as_bytes()];
-        if any_quarantined && let Some(broken) = before.query_row(parameters, |row| row.get(0)).optional()? {
-            healed.insert((PackId(broken), *pack));
+        if let Some(broken) = index.add(digest, *pack)? {
+            healed.insert((broken, *pack));
         }
-        insert.execute(params![access.write.0, digest.as_bytes(), pack.0])?;
     }
     healed.into_iter().try_for_each(|(broken, new)| heal(transaction, broken, new))
 }

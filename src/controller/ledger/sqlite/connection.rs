@@ -1,25 +1,20 @@
 //! Opening and migrating a ledger file, and its two kinds of transaction. No statement of the protocol's.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use crate::controller::ledger::{Creation, LedgerError};
 
+use super::error::named;
+use super::pool::{BUSY, Pool};
 use super::schema::MIGRATIONS;
-
-/// How long a statement waits for another process's write; a sweep of a large index is the longest of them.
-const BUSY: Duration = Duration::from_secs(60);
-/// Prepared statements that are kept; more than there are.
-const STATEMENTS: usize = 64;
 
 /// A ledger in a file, or in memory for tests.
 pub struct SqliteLedger {
     path: PathBuf,
-    connection: Mutex<Connection>,
+    pool: Pool,
 }
 
 /// What a transaction's end promises.
@@ -36,34 +31,31 @@ impl SqliteLedger {
     ///
     /// An up-to-date ledger costs one read of its header: nothing is written, synced or checked.
     pub fn open(path: &Path, creation: impl FnOnce() -> Creation) -> Result<Self, LedgerError> {
-        let ledger = Self { path: path.to_owned(), connection: Mutex::new(Connection::open(path)?) };
-        ledger.prepare(creation).map_err(|error| ledger.named(error))?;
+        let ledger = Self { path: path.to_owned(), pool: Pool::open(path)? };
+        ledger.prepare(creation).map_err(|error| named(error, path))?;
         Ok(ledger)
     }
 
     /// A ledger that lives as long as this value.
     pub fn in_memory() -> Result<Self, LedgerError> {
-        let ledger = Self { path: ":memory:".into(), connection: Mutex::new(Connection::open_in_memory()?) };
+        let ledger = Self { path: ":memory:".into(), pool: Pool::in_memory()? };
         ledger.prepare(|| Creation::New)?;
         Ok(ledger)
     }
 
     fn prepare(&self, creation: impl FnOnce() -> Creation) -> Result<(), LedgerError> {
-        let mut connection = self.lock();
-        connection.busy_timeout(BUSY)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        // The last process to leave would otherwise copy the log back and sync twice: milliseconds of every stash.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        let mut connection = self.pool.writer();
         let known = MIGRATIONS.len() as i64;
         let found = version(&connection)?;
         match found {
-            found if found == known => Ok(()),
-            found if found > known => Err(LedgerError::NewerSchema { found, known }),
+            found if found == known => {}
+            found if found > known => return Err(LedgerError::NewerSchema { found, known }),
             _ => {
                 use_wal(&connection)?;
-                self.migrate(&mut connection, creation)
+                self.migrate(&mut connection, creation)?;
             }
         }
+        Pool::give_cache(&connection)
     }
 
     fn migrate(
@@ -92,9 +84,9 @@ impl SqliteLedger {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        let mut connection = self.lock();
-        let run = || work(&connection.transaction_with_behavior(TransactionBehavior::Deferred)?);
-        run().map_err(|error| self.named(error))
+        self.pool
+            .read(|connection| work(&connection.transaction_with_behavior(TransactionBehavior::Deferred)?))
+            .map_err(|error| named(error, &self.path))
     }
 
     /// Runs `work` in one write transaction, undone if it fails.
@@ -112,7 +104,7 @@ impl SqliteLedger {
         sync: Sync,
         work: impl FnOnce(&Transaction<'_>) -> Result<(T, bool), LedgerError>,
     ) -> Result<T, LedgerError> {
-        let mut connection = self.lock();
+        let mut connection = self.pool.writer();
         let run = || {
             connection.pragma_update(
                 None,
@@ -128,33 +120,23 @@ impl SqliteLedger {
             }
             Ok(value)
         };
-        run().map_err(|error| self.named(error))
+        run().map_err(|error| named(error, &self.path))
     }
 
     /// Copies the log back into the file and empties it, if nobody is in the way; otherwise somebody else will.
     pub(super) fn fold_log(&self) -> Result<(), LedgerError> {
-        let connection = self.lock();
+        let connection = self.pool.writer();
         connection.busy_timeout(Duration::ZERO)?;
         let folded = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         connection.busy_timeout(BUSY)?;
         folded.or_else(|error| match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Ok(()),
-            _ => Err(self.named(error.into())),
+            _ => Err(named(error.into(), &self.path)),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        // A panic in mid-transaction has rolled it back; the connection itself stays sound.
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn named(&self, error: LedgerError) -> LedgerError {
-        match error {
-            LedgerError::Sqlite(source) if is_corrupt(&source) => {
-                LedgerError::Corrupt { path: self.path.clone(), source }
-            }
-            other => other,
-        }
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 }
 
@@ -175,9 +157,4 @@ fn use_wal(connection: &Connection) -> Result<(), LedgerError> {
             other => return Ok(other?),
         }
     }
-}
-
-fn is_corrupt(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
-        || matches!(error, rusqlite::Error::SqliteFailure(_, Some(message)) if message.starts_with("no such table"))
 }

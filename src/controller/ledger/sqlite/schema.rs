@@ -6,7 +6,8 @@
 /// `sessions.state`: 0 open, 1 committed, 2 ended. `packs.condemned_by` is the highest session number at the
 /// condemnation: numbers order sessions and condemnations without any clock. `sessions.owner` is the mark of the process
 /// that the session ends with; `sessions.answer` what its commit was answered (JSON), kept until `expires_at`.
-/// `meta` has `needs_rebuild` while the ledger stands beside packs that it does not know.
+/// `chunks.key` and `chunks.rest` are the two parts of a digest (`index.rs`); a chunk may stand there for a pack that has
+/// no row any more, and then counts as missing. `meta` has `needs_rebuild` while the ledger stands beside packs that it does not know.
 pub(super) const MIGRATIONS: &[&str] = &["
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE tenants (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -26,6 +27,8 @@ CREATE TABLE packs (
 CREATE INDEX packs_not_live ON packs (state) WHERE state <> 1;
 CREATE INDEX packs_pending ON packs (session) WHERE state = 0;
 CREATE TABLE chunks (
+  key INTEGER PRIMARY KEY, scope INTEGER NOT NULL, pack INTEGER NOT NULL, rest BLOB NOT NULL);
+CREATE TABLE displaced_chunks (
   scope INTEGER NOT NULL, digest BLOB NOT NULL, pack INTEGER NOT NULL, PRIMARY KEY (scope, digest)) WITHOUT ROWID;
 CREATE TABLE stash_packs (stash INTEGER NOT NULL, pack INTEGER NOT NULL, PRIMARY KEY (stash, pack)) WITHOUT ROWID;
 CREATE INDEX stash_packs_by_pack ON stash_packs (pack);
@@ -35,14 +38,11 @@ CREATE INDEX page_packs_by_pack ON page_packs (pack);
 CREATE TABLE sessions (
   id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, state INTEGER NOT NULL, scope INTEGER NOT NULL,
   project TEXT NOT NULL, build TEXT NOT NULL, name TEXT NOT NULL, parent BLOB, expires_at INTEGER NOT NULL,
-  root BLOB);
+  root BLOB, owner TEXT, answer TEXT);
 CREATE INDEX sessions_open ON sessions (expires_at) WHERE state = 0;
 CREATE TABLE pins (session INTEGER NOT NULL, pack INTEGER NOT NULL, PRIMARY KEY (session, pack)) WITHOUT ROWID;
 CREATE INDEX pins_by_pack ON pins (pack);
 INSERT INTO meta VALUES ('identity', lower(hex(randomblob(16))));
 INSERT INTO tenants VALUES (1, 'local');
 INSERT INTO scopes VALUES (1, 1, 'local');
-", "
-ALTER TABLE sessions ADD COLUMN owner TEXT;
-ALTER TABLE sessions ADD COLUMN answer TEXT;
 "];

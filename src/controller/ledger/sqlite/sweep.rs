@@ -6,12 +6,13 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::controller::ledger::{
-    Access, LedgerError, PackId, PackRow, PackState, RebuiltPack, ScopeId, Sweep, Swept,
+    Access, GonePack, LedgerError, PackId, PackRow, PackState, RebuiltPack, ScopeId, Sweep, Swept,
 };
 use crate::model::PackName;
 use crate::protocol::SessionId;
 
 use super::connection::{SqliteLedger, Sync};
+use super::index::{self, Indexer};
 use super::rows::{PACK, all, pack, signed, state_number, unsigned};
 use super::sessions::drop_holds;
 
@@ -88,25 +89,43 @@ impl SqliteLedger {
         Ok(swept)
     }
 
-    pub(super) fn drop_packs(&self, packs: &[PackId]) -> Result<(), LedgerError> {
+    pub(super) fn drop_packs(&self, packs: &[GonePack]) -> Result<(), LedgerError> {
+        let unknown = packs.iter().filter(|gone| gone.chunks.is_none());
+        self.unindex_unknown(&unknown.map(|gone| gone.id).collect::<Vec<_>>())?;
         self.write(Sync::Ordered, |transaction| {
-            transaction.execute_batch("CREATE TEMP TABLE IF NOT EXISTS gone (pack INTEGER PRIMARY KEY)")?;
-            transaction.execute("DELETE FROM temp.gone", [])?;
-            for pack in packs {
-                transaction
-                    .prepare_cached("INSERT INTO temp.gone SELECT id FROM packs WHERE id = ?1 AND state = 4")?
-                    .execute([pack.0])?;
+            for gone in packs {
+                if !is_deleted(transaction, gone.id)? {
+                    continue;
+                }
+                index::remove(transaction, gone.scope, gone.id, gone.chunks.as_deref().unwrap_or_default())?;
+                for table in ["page_packs", "stash_packs", "pins"] {
+                    let sql = format!("DELETE FROM {table} WHERE pack = ?1");
+                    transaction.prepare_cached(&sql)?.execute([gone.id.0])?;
+                }
+                transaction.prepare_cached("DELETE FROM packs WHERE id = ?1")?.execute([gone.id.0])?;
             }
-            // One pass over the index: an index by pack would cost every commit more than this costs a sweep.
-            for table in ["chunks", "page_packs", "stash_packs", "pins"] {
-                transaction.execute(
-                    &format!("DELETE FROM {table} WHERE pack IN (SELECT pack FROM temp.gone)"),
-                    [],
-                )?;
-            }
-            transaction.execute("DELETE FROM packs WHERE id IN (SELECT pack FROM temp.gone)", [])?;
             Ok(())
         })
+    }
+
+    /// Looks through the whole index, a slice in each transaction, so that nobody waits long. An index by pack would
+    /// cost every commit more than this costs the rare sweep that cannot read a footer.
+    fn unindex_unknown(&self, packs: &[PackId]) -> Result<(), LedgerError> {
+        if packs.is_empty() {
+            return Ok(());
+        }
+        for slice in index::slices() {
+            self.write(Sync::Ordered, |transaction| {
+                let mut deleted = Vec::with_capacity(packs.len());
+                for pack in packs {
+                    if is_deleted(transaction, *pack)? {
+                        deleted.push(*pack);
+                    }
+                }
+                index::remove_slice(transaction, &slice, &deleted)
+            })?;
+        }
+        Ok(())
     }
 
     pub(super) fn is_beside_unknown_packs(&self) -> Result<bool, LedgerError> {
@@ -141,17 +160,17 @@ impl SqliteLedger {
                 .query_row([found.name.0], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
             let Some((id, scope)) = row else { return Ok(()) };
-            let mut insert = transaction.prepare_cached(
-                "INSERT INTO chunks VALUES (?1, ?2, ?3) ON CONFLICT (scope, digest) DO UPDATE
-                 SET pack = excluded.pack
-                 WHERE NOT EXISTS (SELECT 1 FROM packs WHERE id = chunks.pack AND state = 1)",
-            )?;
+            let mut index = Indexer::new(transaction, ScopeId(scope))?;
             for chunk in found.chunks {
-                insert.execute(params![scope, chunk.digest.as_bytes(), id])?;
+                index.add(&chunk.digest, PackId(id))?;
             }
             Ok(())
         })
     }
+}
+
+fn is_deleted(transaction: &Transaction<'_>, pack: PackId) -> Result<bool, LedgerError> {
+    Ok(transaction.prepare_cached("SELECT 1 FROM packs WHERE id = ?1 AND state = 4")?.exists([pack.0])?)
 }
 
 fn reap(transaction: &Transaction<'_>, sweep: &Sweep<'_>) -> Result<u64, LedgerError> {
