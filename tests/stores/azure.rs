@@ -45,7 +45,7 @@ fn an_old_url_is_refused() {
     let get = bed.store.sign_get(pack).unwrap();
     std::thread::sleep(Duration::from_millis(2_500));
     assert_eq!(bed.get(get.expose(), None).0, 403);
-    let refused = bed.put(absent, &put, &bytes).unwrap_err();
+    let refused = bed.put(&put, &bytes).unwrap_err();
     assert!(
         refused.contains("<Code>AuthenticationFailed</Code>") || refused.contains("AuthorizationFailure"),
         "{refused}"
@@ -64,7 +64,7 @@ fn a_second_put_is_told_apart_from_an_old_url() {
     bare.headers.remove("if-none-match");
     // The service itself says UnauthorizedBlobOverwrite.
     for url in [&url, &bare] {
-        let refused = bed.put(pack, url, b"other").unwrap_err();
+        let refused = bed.put(url, b"other").unwrap_err();
         assert!(
             refused.starts_with("403") && refused.contains("AuthorizationPermissionMismatch"),
             "{refused}"

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use pannier::controller::store::Store;
+use pannier::model::signed_url::file_path;
 use pannier::model::{Digest, PackName, SignedUrl};
-use pannier::protocol::{PackIntent, SignedPack};
+use pannier::protocol::PackIntent;
 use pannier::transfer::put;
 use tokio::runtime::Runtime;
 
@@ -36,10 +37,14 @@ impl Bed {
     }
 
     /// A PUT as an agent sends it; `Err` is a refusal.
-    pub(crate) fn put(&self, pack: PackName, url: &SignedUrl, bytes: &[u8]) -> Result<(), String> {
-        if url.scheme() == "file" {
-            let pack = SignedPack { name: pack, put: url.clone() };
-            return put::put(&pack, &[bytes.to_vec()]).map_err(|error| error.to_string());
+    pub(crate) fn put(&self, url: &SignedUrl, bytes: &[u8]) -> Result<(), String> {
+        if let Some(path) = file_path(url) {
+            // As an agent writes: beside, and then under its name unless something has it.
+            let part = path.with_extension(format!("pack.{}.part", name()));
+            fs_err::write(&part, bytes).unwrap();
+            let published = fs_err::hard_link(&part, &path).map_err(|error| error.to_string());
+            fs_err::remove_file(&part).unwrap();
+            return published;
         }
         match self.request("PUT", url, url.expose(), bytes) {
             (200 | 201, _) => Ok(()),
@@ -79,7 +84,7 @@ impl Bed {
     pub(crate) fn stored(&self, bytes: &[u8]) -> PackName {
         let pack = name();
         let url = self.store.sign_put(pack, &intent(bytes)).unwrap();
-        self.put(pack, &url, bytes).unwrap();
+        self.put(&url, bytes).unwrap();
         pack
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn a_signed_put_puts_exactly_that_object(bed: &Bed) {
     let pack = name();
     let url = bed.store.sign_put(pack, &intent(&bytes)).unwrap();
     assert_eq!(bed.store.head(pack).unwrap(), None);
-    bed.put(pack, &url, &bytes).unwrap();
+    bed.put(&url, &bytes).unwrap();
     assert_eq!(bed.store.head(pack).unwrap(), Some(300_000));
     assert_eq!(bed.store.read(pack, 0..300_000).unwrap(), bytes);
     assert_eq!(bed.store.read(pack, 299_990..300_000).unwrap(), bytes[299_990..]);
@@ -62,10 +62,10 @@ pub(crate) fn a_signed_put_puts_exactly_that_object(bed: &Bed) {
 pub(crate) fn nothing_is_ever_overwritten(bed: &Bed) {
     let (pack, first, second) = (name(), noise(2, 1_000), noise(3, 1_000));
     let url = bed.store.sign_put(pack, &intent(&first)).unwrap();
-    bed.put(pack, &url, &first).unwrap();
-    bed.put(pack, &url, &first).unwrap_err();
+    bed.put(&url, &first).unwrap();
+    bed.put(&url, &first).unwrap_err();
     let other = bed.store.sign_put(pack, &intent(&second)).unwrap();
-    bed.put(pack, &other, &second).unwrap_err();
+    bed.put(&other, &second).unwrap_err();
     assert_eq!(bed.store.read(pack, 0..1_000).unwrap(), first);
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn one_of_sixteen_puts_wins(bed: &Bed) {
                 .map(|(bytes, url)| {
                     scope.spawn(|| {
                         start.wait();
-                        bed.put(pack, url, bytes).is_ok()
+                        bed.put(url, bytes).is_ok()
                     })
                 })
                 .collect();
@@ -111,9 +111,9 @@ pub(crate) fn other_bytes_than_announced_are_refused(bed: &Bed) {
     for (_, sent) in wrong.iter().filter(|(promised, _)| *promised) {
         let pack = name();
         let url = bed.store.sign_put(pack, &intent(&bytes)).unwrap();
-        bed.put(pack, &url, sent).unwrap_err();
+        bed.put(&url, sent).unwrap_err();
         assert_eq!(bed.store.head(pack).unwrap(), None, "{} bytes", sent.len());
-        bed.put(pack, &url, &bytes).unwrap();
+        bed.put(&url, &bytes).unwrap();
     }
 }
 
@@ -158,7 +158,7 @@ pub(crate) fn a_url_is_for_one_object_and_one_method(bed: &Bed) {
     let (status, _) = bed.get(bare, None);
     assert!(matches!(status, 401 | 403 | 404), "without a signature: {status}");
     assert_eq!(bed.get(get.expose(), None), (200, bytes.clone()), "the URL itself still reads");
-    bed.put(absent, &put, &bytes).unwrap();
+    bed.put(&put, &bytes).unwrap();
     assert_eq!(bed.store.head(pack).unwrap(), Some(100));
 }
 
@@ -174,15 +174,15 @@ pub(crate) fn what_was_signed_must_be_sent(bed: &Bed) {
     for left_out in url.headers.keys().filter(|_| bed.promises.length) {
         let mut less = url.clone();
         less.headers.remove(left_out);
-        bed.put(pack, &less, &bytes).unwrap_err();
+        bed.put(&less, &bytes).unwrap_err();
         let mut changed = url.clone();
         changed.headers.insert(left_out.clone(), "other".into());
-        bed.put(pack, &changed, &bytes).unwrap_err();
+        bed.put(&changed, &bytes).unwrap_err();
     }
-    bed.put(pack, &url, &bytes).unwrap();
+    bed.put(&url, &bytes).unwrap();
     let mut overwriting = url;
     overwriting.headers.retain(|name, _| !name.contains("match"));
-    bed.put(pack, &overwriting, &noise(7, 100)).unwrap_err();
+    bed.put(&overwriting, &noise(7, 100)).unwrap_err();
     assert_eq!(bed.store.read(pack, 0..100).unwrap(), bytes);
 }
 

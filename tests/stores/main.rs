@@ -10,4 +10,7 @@ mod azure;
 mod bed;
 mod conformance;
 mod disk;
+mod gcs;
+mod gcs_server;
+mod goog4;
 mod s3;

@@ -45,7 +45,7 @@ fn an_old_url_is_refused() {
     let get = bed.store.sign_get(pack).unwrap();
     std::thread::sleep(Duration::from_millis(2_500));
     assert_eq!(bed.get(get.expose(), None).0, 403);
-    bed.put(absent, &put, &bytes).unwrap_err();
+    bed.put(&put, &bytes).unwrap_err();
     assert_eq!(bed.store.head(absent).unwrap(), None);
 }
 

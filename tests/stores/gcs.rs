@@ -1,0 +1,125 @@
+//! Google Cloud Storage, by a server that verifies signatures, and by Google's own library.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pannier::controller::store::{CloudStore, Encryption, StoreOptions, StoreUrl, open_store};
+use pannier::model::{PackName, SignedUrl};
+
+use crate::bed::{Bed, Promises, intent, name};
+use crate::conformance::conformance;
+use crate::gcs_server::GcsServer;
+use crate::goog4;
+use crate::support::noise;
+use crate::support::servers::{BUCKET, installed};
+
+const PROMISES: Promises = Promises { length: true, checksum: true, signature: true };
+
+fn url() -> StoreUrl {
+    format!("gs://{BUCKET}/tests").parse().unwrap()
+}
+
+fn options(server: &GcsServer) -> StoreOptions {
+    let key_file = server.key_file.path().to_str().unwrap().to_owned();
+    let variables = [("GOOGLE_APPLICATION_CREDENTIALS", key_file), ("GOOGLE_BASE_URL", server.url.clone())];
+    StoreOptions::with_variables(variables.into_iter().collect())
+}
+
+fn bed(_test: &str) -> Option<Bed> {
+    let server = GcsServer::start();
+    let store = open_store(&url(), &options(&server)).unwrap();
+    Some(Bed::new(store, PROMISES, Arc::new(server)))
+}
+
+conformance!(bed);
+
+/// Proves that a URL ends by itself.
+#[test]
+fn an_old_url_is_refused() {
+    let server = GcsServer::start();
+    let mut short = options(&server);
+    // Less than `open_store` allows: nobody wants to wait a minute for this.
+    short.url_life = Duration::from_secs(1);
+    let bed = Bed::new(Box::new(CloudStore::open(&url(), &short).unwrap()), PROMISES, Arc::new(server));
+    let bytes = noise(1, 100);
+    let (pack, absent) = (bed.stored(&bytes), name());
+    let put = bed.store.sign_put(absent, &intent(&bytes)).unwrap();
+    let get = bed.store.sign_get(pack).unwrap();
+    std::thread::sleep(Duration::from_millis(2_500));
+    let (status, said) = bed.get(get.expose(), None);
+    assert!(status == 400 && String::from_utf8_lossy(&said).contains("ExpiredToken"));
+    bed.put(&put, &bytes).unwrap_err();
+    // What is remembered of a signature does not outlive it.
+    assert_eq!(bed.get(bed.store.sign_get(pack).unwrap().expose(), None).0, 200);
+}
+
+/// Proves that a GET of the same pack is signed once for those who ask together, and apart for different packs.
+#[test]
+fn a_signed_get_is_remembered() {
+    let server = GcsServer::start();
+    let store = open_store(&url(), &options(&server)).unwrap();
+    let (one, other) = (name(), name());
+    assert_eq!(store.sign_get(one).unwrap(), store.sign_get(one).unwrap());
+    assert_ne!(store.sign_get(one).unwrap(), store.sign_get(other).unwrap());
+}
+
+/// Proves that our URLs are those of Google's own library, byte for byte up to the order and escapes of the query that
+/// the signature itself is made over.
+#[test]
+fn signatures_are_those_of_googles_library() {
+    let Some(python) = installed("venv/bin/python", "signatures_are_those_of_googles_library") else {
+        return;
+    };
+    let server = GcsServer::start();
+    let mut options = options(&server);
+    options.encryption = Some(Encryption::Kms("projects/p/locations/eu/keyRings/r/cryptoKeys/k".into()));
+    let store = open_store(&url(), &options).unwrap();
+    let pack = PackName([0xab; 16]);
+    let ours = [
+        ("GET", store.sign_get(pack).unwrap()),
+        ("PUT", store.sign_put(pack, &intent(b"123456789")).unwrap()),
+    ];
+    assert_eq!(ours[1].1.headers["x-goog-hash"], "crc32c=4waSgw==");
+    let requests: Vec<serde_json::Value> = ours.iter().map(|(method, url)| as_request(method, url)).collect();
+    let mut script = Command::new(python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stores/gcs_signatures.py"))
+        .arg(server.key_file.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    script.stdin.take().unwrap().write_all(serde_json::to_string(&requests).unwrap().as_bytes()).unwrap();
+    let output = script.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let theirs: Vec<String> = serde_json::from_slice(&output.stdout).unwrap();
+    for ((method, ours), theirs) in ours.iter().zip(&theirs) {
+        assert_eq!(parameters(ours.expose()), parameters(theirs), "{method}");
+        let path = |url: &str| url.split('?').next().unwrap().split_once("/bucket/").unwrap().1.to_owned();
+        assert_eq!(path(ours.expose()), path(theirs));
+    }
+}
+
+/// What the script needs to sign the same.
+fn as_request(method: &str, url: &SignedUrl) -> serde_json::Value {
+    let parameters = parameters(url.expose());
+    let value = |name: &str| parameters.iter().find(|(found, _)| found == name).unwrap().1.clone();
+    let path = url.expose().split('?').next().unwrap().split_once("/bucket/").unwrap().1;
+    serde_json::json!({
+        "method": method,
+        "resource": format!("/bucket/{path}"),
+        "seconds": value("X-Goog-Expires").parse::<u64>().unwrap(),
+        "timestamp": value("X-Goog-Date"),
+        "headers": url.headers,
+    })
+}
+
+/// The query's parameters, decoded and sorted; the signature is one of them.
+fn parameters(url: &str) -> Vec<(String, String)> {
+    let query = url.split_once('?').unwrap().1;
+    let mut pairs: Vec<_> = query.split('&').map(|pair| goog4::pair(pair).unwrap()).collect();
+    pairs.sort();
+    assert!(pairs.iter().any(|(name, value)| name == "X-Goog-Signature" && value.len() == 512));
+    pairs
+}
