@@ -91,7 +91,7 @@ pub enum AgentError {
         #[source]
         source: std::io::Error,
     },
-    /// Another part of the run failed first; its own error is the one to show.
+    /// Another part of the run failed first, and its own error is the one to show; or the run was to end early.
     #[error("stopped")]
     Stopped,
 }

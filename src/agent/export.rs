@@ -44,6 +44,9 @@ fn write_page(
 ) -> Result<(), AgentError> {
     let mut rest = page;
     while let Some(first) = rest.first() {
+        if progress.stop.is_stopped() {
+            return Err(AgentError::Stopped);
+        }
         let listed = |entry: &Entry| entry.content().is_some_and(|content| content.listed);
         let run = rest.iter().take_while(|entry| !listed(entry)).count();
         if run == 0 {
@@ -109,7 +112,7 @@ fn write_listed(
         let chunks = chunk_list::decode(list).map_err(|source| stash.manifest_error(source))?;
         contents.read(&chunks, &entry.path, |bytes| {
             progress.done_bytes.add(bytes.len() as u64);
-            Ok(tar.content(bytes)?)
+            if progress.stop.is_stopped() { Err(AgentError::Stopped) } else { Ok(tar.content(bytes)?) }
         })
     })
 }

@@ -76,7 +76,7 @@ pub(super) fn fetch_into(
             scope.spawn(move || {
                 let (mut decoder, mut plain) = (FrameDecoder::new(), Vec::new());
                 for stored in frames {
-                    if !failure.is_known() {
+                    if !failure.is_known() && !progress.stop.is_stopped() {
                         let written = write_frame(stash, restore, &stored, &mut decoder, &mut plain);
                         failure.keep(written, ());
                     }
@@ -85,12 +85,16 @@ pub(super) fn fetch_into(
         }
         drop((jobs, frames_in, frames));
         for job in &plan {
-            if failure.is_known() || jobs_in.send((job.0, &job.1)).is_err() {
+            if failure.is_known() || progress.stop.is_stopped() || jobs_in.send((job.0, &job.1)).is_err() {
                 break;
             }
         }
     });
-    failure.take().map_or(Ok(stats), Err)
+    match failure.take() {
+        Some(error) => Err(error),
+        None if progress.stop.is_stopped() => Err(AgentError::Stopped),
+        None => Ok(stats),
+    }
 }
 
 /// Every chunk of every wanted file, in the order of packs, frames and chunks.

@@ -28,4 +28,5 @@ Exit codes:
   1  failed; nothing that was there before has changed
   2  wrong usage
   3  done, but not everything: what could not be read, or is damaged, is named
-  4  no such stash, path or build";
+  4  no such stash, path or build
+130, 143  stopped by SIGINT, SIGTERM: nothing new is visible, nothing is half-written";

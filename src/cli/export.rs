@@ -15,10 +15,12 @@ use crate::tar::seekable;
 
 use super::args::{ExportArgs, Global};
 use super::exit::Exit;
-use super::{Outcome, ui};
+use super::{Outcome, signals, ui};
 
 pub(super) fn run(global: &Global, args: &ExportArgs) -> Outcome {
     let started = Instant::now();
+    // Before the part file is made, or a signal could leave it behind.
+    signals::watch()?;
     if args.output.as_os_str() == "-" {
         if io::stdout().is_terminal() {
             bail!("a tarball does not belong on a terminal: name a file with -o, or pipe it on");
@@ -60,7 +62,7 @@ fn beside(file: &Path) -> anyhow::Result<std::path::PathBuf> {
 
 fn write(global: &Global, args: &ExportArgs, out: &mut dyn Write) -> anyhow::Result<StashInfo> {
     let (remote, build) = (global.connect()?, global.build_id()?);
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(Progress { stop: signals::stop(), ..Progress::default() });
     let _line = ui::ProgressLine::start("Exporting", &progress, !global.quiet);
     if !args.zstd {
         let info = agent::export(&remote, &build, &args.name, out, &progress)?;

@@ -1,6 +1,6 @@
 //! `pannier import FILE NAME`
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,15 +8,18 @@ use anyhow::Context;
 use fs_err as fs;
 
 use crate::agent::{self, ImportRequest, UploadOptions};
+use crate::model::Stop;
 use crate::model::progress::Progress;
 use crate::tar;
 
 use super::args::{Global, ImportArgs};
-use super::{Outcome, summary, ui};
+use super::stdin::Stdin;
+use super::{Outcome, signals, summary, ui};
 
 pub(super) fn run(global: &Global, args: &ImportArgs) -> Outcome {
     let started = Instant::now();
-    let input = open(args)?;
+    let stop = signals::watch()?;
+    let input = open(args, &stop)?;
     let request = ImportRequest {
         build: global.build_id()?,
         name: args.name.clone(),
@@ -25,7 +28,7 @@ pub(super) fn run(global: &Global, args: &ImportArgs) -> Outcome {
         upload: UploadOptions { level: args.compression.level, threads: global.threads() },
     };
     let remote = global.connect()?;
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(Progress { stop, ..Progress::default() });
     let line = ui::ProgressLine::start("Importing", &progress, !global.quiet);
     let imported = agent::import(&remote, input, &request, &progress);
     drop(line);
@@ -50,9 +53,9 @@ fn shown(args: &ImportArgs) -> String {
 }
 
 /// The tar's bytes; zstd is taken off when the first bytes say so.
-fn open(args: &ImportArgs) -> anyhow::Result<Box<dyn Read>> {
+fn open(args: &ImportArgs, stop: &Stop) -> anyhow::Result<Box<dyn Read>> {
     let file: Box<dyn Read> = match args.file.as_os_str() == "-" {
-        true => Box::new(io::stdin()),
+        true => Box::new(Stdin::new(stop.clone())?),
         false => Box::new(fs::File::open(&args.file)?),
     };
     let mut input = BufReader::with_capacity(1 << 20, file);

@@ -17,7 +17,9 @@ mod import;
 mod list;
 mod rm;
 mod show;
+mod signals;
 mod stash;
+mod stdin;
 mod summary;
 mod ui;
 mod unstash;
@@ -48,7 +50,10 @@ pub fn main() -> ExitCode {
         Command::Gc(args) => gc::run(global, args),
         Command::Completions(args) => completions::run(args),
     };
-    outcome.unwrap_or_else(|error| ui::fail(&error)).into()
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(error) => signals::cut_short().unwrap_or_else(|| ui::fail(&error).into()),
+    }
 }
 
 /// What a command answers: how the process ends, or the error to print.

@@ -8,7 +8,7 @@ use crate::model::progress::Progress;
 use crate::workspace::select::{SelectOptions, Selection};
 
 use super::args::{Global, StashArgs};
-use super::{Outcome, summary, ui};
+use super::{Outcome, signals, summary, ui};
 
 pub(super) fn run(global: &Global, args: &StashArgs) -> Outcome {
     let started = Instant::now();
@@ -16,8 +16,9 @@ pub(super) fn run(global: &Global, args: &StashArgs) -> Outcome {
     if args.dry_run {
         return dry_run(global, &request);
     }
+    let stop = signals::watch()?;
     let remote = global.connect()?;
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(Progress { stop, ..Progress::default() });
     let line = ui::ProgressLine::start("Stashing", &progress, !global.quiet);
     let stashed = agent::stash(&remote, &request, &progress);
     drop(line);

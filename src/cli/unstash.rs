@@ -13,13 +13,14 @@ use crate::workspace::restore::RestoreOptions;
 
 use super::args::{Global, UnstashArgs};
 use super::exit::Exit;
-use super::{Outcome, ui};
+use super::{Outcome, signals, ui};
 
 pub(super) fn run(global: &Global, args: &UnstashArgs) -> Outcome {
     let started = Instant::now();
     let request = request(global, args)?;
+    let stop = signals::watch()?;
     let remote = global.connect()?;
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(Progress { stop, ..Progress::default() });
     let line = ui::ProgressLine::start("Unstashing", &progress, !global.quiet);
     let unstashed = agent::unstash(&remote, &request, &progress);
     drop(line);

@@ -1,6 +1,9 @@
-//! Counters of a run, written by workers and read by a progress bar or a summary. No terminal here.
+//! Counters of a run, written by workers and read by a progress bar or a summary; and the wish to end it early. No
+//! terminal and no signals here.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::stop::Stop;
 
 /// A monotone counter shared between threads.
 #[derive(Debug, Default)]
@@ -33,4 +36,6 @@ pub struct Progress {
     pub new_bytes: Counter,
     /// Bytes sent to or received from the store, after compression.
     pub moved_bytes: Counter,
+    /// The wish that it ends before it is done.
+    pub stop: Stop,
 }

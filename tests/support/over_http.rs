@@ -67,10 +67,10 @@ impl OverHttp {
         url
     }
 
-    fn sign_get(&self, download: PackDownload) -> PackDownload {
-        let mut get = self.sign_url(download.name);
-        get.headers.insert("x-signed".into(), "for the store alone".into());
-        PackDownload { get, ..download }
+    fn sign_get(&self, mut download: PackDownload) -> PackDownload {
+        download.get = self.sign_url(download.name);
+        download.get.headers.insert("x-signed".into(), "for the store alone".into());
+        download
     }
 }
 

@@ -7,7 +7,7 @@ use crossbeam_channel::Sender;
 use crate::agent::digest_set::DigestSet;
 use crate::agent::error::AgentError;
 use crate::agent::failure::Failure;
-use crate::model::Digest;
+use crate::model::{Digest, Stop};
 
 use super::session::Session;
 use super::window::Window;
@@ -19,11 +19,17 @@ pub(in crate::agent) struct Feed<'a> {
     seen: DigestSet,
     session: &'a Session<'a>,
     failure: &'a Failure,
+    stop: &'a Stop,
 }
 
 impl<'a> Feed<'a> {
-    pub(super) fn new(windows: Sender<Window>, session: &'a Session<'a>, failure: &'a Failure) -> Self {
-        Self { windows, window: Window::default(), seen: DigestSet::default(), session, failure }
+    pub(super) fn new(
+        windows: Sender<Window>,
+        session: &'a Session<'a>,
+        failure: &'a Failure,
+        stop: &'a Stop,
+    ) -> Self {
+        Self { windows, window: Window::default(), seen: DigestSet::default(), session, failure, stop }
     }
 
     /// Whether the store has every chunk of the parent named when it was started. Opens the session if need be.
@@ -47,6 +53,7 @@ impl<'a> Feed<'a> {
         bytes: Vec<u8>,
         chunks: &[(Digest, Range<usize>)],
     ) -> Result<(), AgentError> {
+        self.go_on()?;
         let fresh: Vec<_> = chunks.iter().filter(|(digest, _)| self.seen.insert(*digest)).collect();
         if fresh.is_empty() {
             return Ok(());
@@ -67,7 +74,13 @@ impl<'a> Feed<'a> {
         self.add(digest, bytes, true)
     }
 
+    /// Fails if the run is to end.
+    fn go_on(&self) -> Result<(), AgentError> {
+        if self.stop.is_stopped() { Err(AgentError::Stopped) } else { Ok(()) }
+    }
+
     fn add(&mut self, digest: Digest, bytes: &[u8], manifest: bool) -> Result<(), AgentError> {
+        self.go_on()?;
         if !self.seen.insert(digest) {
             return Ok(());
         }
@@ -84,6 +97,7 @@ impl<'a> Feed<'a> {
         if window.is_empty() {
             return Ok(());
         }
+        self.go_on()?;
         if self.failure.is_known() {
             return Err(AgentError::Stopped);
         }

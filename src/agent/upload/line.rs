@@ -95,11 +95,13 @@ pub(in crate::agent) fn upload<R>(
             });
         }
         drop(finished_packs);
-        let mut feeder = Feed::new(windows_in, session, failure);
+        let mut feeder = Feed::new(windows_in, session, failure, &progress.stop);
         let fed = feed(&mut feeder)?;
         feeder.flush()?;
         Ok(fed)
     });
+    // Packs that were still being sent are done or given up; a stop since then must not lead to a commit.
+    let fed = if progress.stop.is_stopped() { Err(AgentError::Stopped) } else { fed };
     match (failure.take(), fed) {
         (None, Ok(fed)) => Ok((fed, uploaded(&session, packs, &counters)?)),
         (Some(error), Err(AgentError::Stopped) | Ok(_)) | (_, Err(error)) => {
