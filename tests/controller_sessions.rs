@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use pannier::controller::ledger::SqliteLedger;
-use pannier::controller::store::DiskStore;
+use pannier::controller::store::{DiskStore, Store};
 use pannier::controller::{Caller, Clock, Controller, ControllerError, ErrorKind};
 use pannier::model::manifest::{PageRef, Root, Totals, page};
 use pannier::model::pack_layout::{Codec, Footer, Frame, MAGIC};

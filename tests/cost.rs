@@ -17,8 +17,8 @@ use pannier::cli::embedded::Embedded;
 use pannier::model::progress::Progress;
 use pannier::model::{Digest, PackName, SignedUrl};
 use pannier::protocol::{
-    BuildId, Commit, Committed, GcOptions, GcReport, Open, Opened, PackDownload, PackIntent, Resolved,
-    SessionId, SignedPack, StashInfo, StashName, VerifyOptions, VerifyReport,
+    BuildId, Commit, Committed, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload, PackIntent,
+    Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions, VerifyReport,
 };
 use pannier::transfer::{Remote, RemoteError, Transport};
 use pannier::workspace::restore::RestoreOptions;
@@ -106,6 +106,10 @@ impl<R: Remote> Remote for Recording<R> {
 
     fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, RemoteError> {
         self.note("copy", 0).copy(from, to)
+    }
+
+    fn issue_token(&self, request: &TokenRequest) -> Result<IssuedToken, RemoteError> {
+        self.note("issue_token", 0).issue_token(request)
     }
 
     fn gc(&self, options: &GcOptions) -> Result<GcReport, RemoteError> {

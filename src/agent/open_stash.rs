@@ -211,7 +211,7 @@ impl<'a> OpenStash<'a> {
 
 impl Drop for OpenStash<'_> {
     fn drop(&mut self) {
-        self.remote.release(self.session);
+        self.remote.release_reader(self.session);
     }
 }
 

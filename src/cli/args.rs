@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::model::Secret;
 use crate::protocol::StashName;
 
 use super::exit::HELP;
@@ -28,9 +29,16 @@ pub(super) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(super) struct Global {
-    /// Folder that holds the ledger and the store [default: pannier in the user's data folder]
-    #[arg(long, global = true, env = "PANNIER_URL", value_name = "FOLDER")]
+    /// Controller (https://…), or folder that holds a ledger and a store [default: pannier in the user's data folder]
+    #[arg(long, global = true, env = "PANNIER_URL", value_name = "URL")]
     pub(super) url: Option<String>,
+    /// Token for the controller; better given by its variable, which other users do not see
+    #[arg(long, global = true, env = "PANNIER_TOKEN", value_name = "TOKEN", hide_env_values = true,
+          value_parser = secret)]
+    pub(super) token: Option<Secret>,
+    /// Certificates (PEM) to trust beside the system's
+    #[arg(long, global = true, env = "PANNIER_CA_FILE", value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
     /// Project that the build belongs to
     #[arg(long, global = true, env = "PANNIER_PROJECT", default_value = "local")]
     pub(super) project: String,
@@ -49,6 +57,11 @@ pub(super) struct Global {
     /// Print nothing but errors and the data that was asked for
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
+}
+
+/// Never fails: what a token says only its controller knows.
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text))
 }
 
 /// The commands.
@@ -84,6 +97,12 @@ pub(super) enum Command {
     /// Delete what no stash refers to
     #[command(after_help = HELP)]
     Gc(GcArgs),
+    /// Run a controller: it holds the ledger and the store's credentials, and agents talk to it
+    #[command(after_help = HELP)]
+    Serve(ServeArgs),
+    /// Make a token for agents or people
+    #[command(after_help = HELP)]
+    Token(TokenArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -247,6 +266,78 @@ pub(super) struct GcArgs {
     /// Say what would be deleted, and delete nothing
     #[arg(long, short = 'n')]
     pub(super) dry_run: bool,
+}
+
+/// Flags of `serve`; each but `--config` and `--check` can stand in the configuration file.
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Configuration file (TOML); flags win over it
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1:7117]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(super) listen: Option<std::net::SocketAddr>,
+    /// Folder of the ledger, the key and, without --store, the store [default: PANNIER_URL's, or the user's data folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) data: Option<PathBuf>,
+    /// Where packs lie: s3://bucket/prefix, gs://…, az://…, file:/… [default: the data folder]
+    #[arg(long, value_name = "URL")]
+    pub(super) store: Option<String>,
+    /// Encryption at rest: aes256 (S3), kms:KEY (S3, GCS), scope:NAME (Azure) [default: the bucket's own]
+    #[arg(long, value_name = "HOW")]
+    pub(super) encryption: Option<String>,
+    /// Certificate (PEM) for HTTPS; plain HTTP without
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(super) tls_certificate: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(super) tls_key: Option<PathBuf>,
+    /// Minutes that a signed URL lives, 1 to 15 [default: 15]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=15))]
+    pub(super) url_minutes: Option<u32>,
+    /// Minutes between sweeps, 0 for none [default: 60]
+    #[arg(long, value_name = "N")]
+    pub(super) sweep_minutes: Option<u32>,
+    /// How log lines look on stderr [default: json]
+    #[arg(long, value_enum)]
+    pub(super) log: Option<LogFormat>,
+    /// Check everything that was configured, say what to mend, and serve nothing
+    #[arg(long)]
+    pub(super) check: bool,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Flags of `token`. Project and build of CI, `PANNIER_PROJECT` and `PANNIER_BUILD` have no say here.
+#[derive(Debug, Args)]
+pub(super) struct TokenArgs {
+    /// The only project that the token may name [default: any]
+    #[arg(long, value_name = "PROJECT")]
+    pub(super) for_project: Option<String>,
+    /// The only build that the token may write to; it reads all of the project [default: any]
+    #[arg(long, value_name = "BUILD", requires = "for_project")]
+    pub(super) for_build: Option<String>,
+    /// The scope it writes to: what is in it is seen by tokens that read it [default: the project's own]
+    #[arg(long, value_name = "SCOPE")]
+    pub(super) scope: Option<String>,
+    /// A further scope it reads from, such as the main branch's for a fork's token
+    #[arg(long = "read-scope", value_name = "SCOPE")]
+    pub(super) read: Vec<String>,
+    /// Allow to sweep, to verify and to make tokens
+    #[arg(long)]
+    pub(super) operator: bool,
+    /// Hours until it expires
+    #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8760))]
+    pub(super) hours: u32,
 }
 
 /// Flags of `completions`.

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::http::{Client, ClientOptions};
 use crate::protocol::BuildId;
 use crate::protocol::build::check_label;
+use crate::transfer::{HttpRemote, Remote};
 use crate::workspace::stat_cache::cache_file;
 
 use super::args::Global;
@@ -24,18 +26,28 @@ impl Global {
         Ok(BuildId { project: self.project.clone(), build: build.to_owned() })
     }
 
-    /// The controller in this process, on the folder that was named or the user's data folder.
-    pub(super) fn connect(&self) -> anyhow::Result<Embedded> {
-        Ok(Embedded::open(&self.store_folder()?)?)
+    /// The controller at the URL that was named, or in this process, on the folder that was named or the user's own.
+    pub(super) fn connect(&self) -> anyhow::Result<Box<dyn Remote>> {
+        match &self.url {
+            Some(url) if is_http(url) => {
+                let options = ClientOptions { ca_file: self.ca_file.clone(), ..ClientOptions::default() };
+                let client = Client::new(&options).context("cannot talk HTTP")?;
+                Ok(Box::new(HttpRemote::new(client, url, self.token.clone())?))
+            }
+            _ => Ok(Box::new(Embedded::open(&self.store_folder()?)?)),
+        }
     }
 
-    /// Where ledger and store stand.
+    /// Where ledger and store stand; an error if they are a controller's.
     pub(super) fn store_folder(&self) -> anyhow::Result<PathBuf> {
         let Some(url) = &self.url else { return user_folder("XDG_DATA_HOME", ".local/share") };
         match url.split_once("://") {
             None => Ok(PathBuf::from(url)),
             Some(("file", path)) if path.starts_with('/') => Ok(PathBuf::from(path)),
-            Some((scheme, _)) => bail!("PANNIER_URL is a {scheme} URL, and this version only takes a folder"),
+            Some(("http" | "https", _)) => bail!("this works on a folder, and PANNIER_URL is a controller's"),
+            Some((scheme, _)) => bail!(
+                "PANNIER_URL is a {scheme} URL: it takes a controller's (https://…) or a folder; a store's goes to `pannier serve --store`"
+            ),
         }
     }
 
@@ -53,7 +65,11 @@ impl Global {
 
     /// Folders that a stash never holds, wherever they stand.
     pub(super) fn leave_out(&self) -> anyhow::Result<Vec<PathBuf>> {
-        Ok(vec![self.store_folder()?, self.cache_folder()?])
+        let mut folders = vec![self.cache_folder()?];
+        if !self.url.as_deref().is_some_and(is_http) {
+            folders.push(self.store_folder()?);
+        }
+        Ok(folders)
     }
 
     /// How many threads may work.
@@ -61,6 +77,10 @@ impl Global {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         self.threads.map_or_else(cores, std::num::NonZero::get)
     }
+}
+
+fn is_http(url: &str) -> bool {
+    url.starts_with("http://") || url.starts_with("https://")
 }
 
 /// `pannier` in the folder that `variable` names, or beneath the home folder.

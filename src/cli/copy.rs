@@ -1,7 +1,5 @@
 //! `pannier copy --from-build A --to-build B`
 
-use crate::transfer::Remote;
-
 use super::args::{CopyArgs, Global};
 use super::exit::Exit;
 use super::{Outcome, ui};

@@ -1,13 +1,14 @@
 //! The controller in this process: the one place where the agent's side meets the controller's.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::controller::{Caller, Controller, ControllerError, ErrorKind};
+use crate::controller::server::{KEY_FILE, ServerKey, Tokens};
+use crate::controller::{Caller, Clock, Controller, ControllerError, ErrorKind, SystemClock};
 use crate::model::progress::Progress;
 use crate::model::{Digest, PackName, SignedUrl};
 use crate::protocol::{
-    BuildId, Commit, Committed, GcOptions, GcReport, Open, Opened, PackDownload, PackIntent, Resolved,
-    SessionId, SignedPack, StashInfo, StashName, VerifyOptions, VerifyReport,
+    BuildId, Commit, Committed, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload, PackIntent,
+    Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions, VerifyReport,
 };
 use crate::transfer::remote::RemoteErrorKind;
 use crate::transfer::{Remote, RemoteError, Transport};
@@ -18,22 +19,24 @@ pub struct Embedded {
     caller: Caller,
     identity: String,
     transport: Transport,
+    folder: PathBuf,
 }
 
 impl Embedded {
     /// Opens the folder, making it if it is not there.
     pub fn open(folder: &Path) -> Result<Self, RemoteError> {
-        Self::of(Controller::open(folder).map_err(remote)?)
+        Self::of(Controller::open(folder).map_err(remote)?, folder)
     }
 
     /// Opens the folder to rebuild what can be rebuilt of a lost ledger.
     pub fn open_to_rebuild(folder: &Path) -> Result<Self, RemoteError> {
-        Self::of(Controller::open_to_rebuild(folder).map_err(remote)?)
+        Self::of(Controller::open_to_rebuild(folder).map_err(remote)?, folder)
     }
 
-    fn of(controller: Controller) -> Result<Self, RemoteError> {
+    fn of(controller: Controller, folder: &Path) -> Result<Self, RemoteError> {
         let identity = controller.identity().map_err(remote)?;
-        Ok(Self { controller, caller: Caller::local(), identity, transport: Transport::files() })
+        let (transport, folder) = (Transport::files(), folder.to_owned());
+        Ok(Self { controller, caller: Caller::local(), identity, transport, folder })
     }
 }
 
@@ -97,6 +100,18 @@ impl Remote for Embedded {
 
     fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, RemoteError> {
         self.controller.copy(&self.caller, from, to).map_err(remote)
+    }
+
+    fn issue_token(&self, request: &TokenRequest) -> Result<IssuedToken, RemoteError> {
+        let file = self.folder.join(KEY_FILE);
+        let (key, _) = ServerKey::open(&file).map_err(|source| {
+            let message = format!("cannot use the controller's key {}", file.display());
+            RemoteError {
+                source: Some(Box::new(source)),
+                ..RemoteError::new(RemoteErrorKind::Unavailable, message)
+            }
+        })?;
+        Tokens::new(&key).issue(request, SystemClock.now()).map_err(remote)
     }
 
     fn gc(&self, options: &GcOptions) -> Result<GcReport, RemoteError> {

@@ -65,12 +65,12 @@ fn write(global: &Global, args: &ExportArgs, out: &mut dyn Write) -> anyhow::Res
     let progress = Arc::new(Progress { stop: signals::stop(), ..Progress::default() });
     let _line = ui::ProgressLine::start("Exporting", &progress, !global.quiet);
     if !args.zstd {
-        let info = agent::export(&remote, &build, &args.name, out, &progress)?;
+        let info = agent::export(remote.as_ref(), &build, &args.name, out, &progress)?;
         out.flush()?;
         return Ok(info);
     }
     let mut compressed = seekable::Writer::new(out);
-    let info = agent::export(&remote, &build, &args.name, &mut compressed, &progress)?;
+    let info = agent::export(remote.as_ref(), &build, &args.name, &mut compressed, &progress)?;
     compressed.finish()?.flush()?;
     Ok(info)
 }

@@ -1,11 +1,9 @@
 //! `pannier gc`
 
-use crate::protocol::GcOptions;
-use crate::transfer::Remote;
-
 use super::args::{GcArgs, Global};
 use super::exit::Exit;
 use super::{Outcome, show, ui};
+use crate::protocol::GcOptions;
 
 pub(super) fn run(global: &Global, args: &GcArgs) -> Outcome {
     let report = global.connect()?.gc(&GcOptions { dry_run: args.dry_run })?;

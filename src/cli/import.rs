@@ -30,7 +30,7 @@ pub(super) fn run(global: &Global, args: &ImportArgs) -> Outcome {
     let remote = global.connect()?;
     let progress = Arc::new(Progress { stop, ..Progress::default() });
     let line = ui::ProgressLine::start("Importing", &progress, !global.quiet);
-    let imported = agent::import(&remote, input, &request, &progress);
+    let imported = agent::import(remote.as_ref(), input, &request, &progress);
     drop(line);
     let imported = imported.with_context(|| format!("cannot import {}", shown(args)))?;
     summary::of_upload(

@@ -1,7 +1,5 @@
 //! `pannier list`
 
-use crate::transfer::Remote;
-
 use super::args::{Global, ListArgs};
 use super::exit::Exit;
 use super::{Outcome, show, ui};

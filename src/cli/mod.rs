@@ -1,7 +1,6 @@
 //! The command line: one file per command.
 //!
-//! Does: parse, choose the controller, run the agent, print. Data goes to stdout, everything else to stderr.
-//! Does not: decide anything about formats or protocol.
+//! Does: parse, choose the controller, run, print (data to stdout, the rest to stderr). Decides nothing about protocol.
 //! May import: everything; `embedded` alone names both agent side and controller side.
 
 mod args;
@@ -16,11 +15,13 @@ mod hint;
 mod import;
 mod list;
 mod rm;
+mod serve;
 mod show;
 mod signals;
 mod stash;
 mod stdin;
 mod summary;
+mod token;
 mod ui;
 mod unstash;
 mod verify;
@@ -35,8 +36,10 @@ use exit::Exit;
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    ui::start_logging();
     let global = &cli.global;
+    if !matches!(cli.command, Command::Serve(_)) {
+        ui::start_logging();
+    }
     let outcome = match &cli.command {
         Command::Stash(args) => stash::run(global, args),
         Command::Unstash(args) => unstash::run(global, args),
@@ -48,6 +51,8 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(global, args),
         Command::Verify(args) => verify::run(global, args),
         Command::Gc(args) => gc::run(global, args),
+        Command::Serve(args) => serve::run(global, args),
+        Command::Token(args) => token::run(global, args),
         Command::Completions(args) => completions::run(args),
     };
     match outcome {

@@ -1,7 +1,7 @@
 //! `pannier rm NAME…`
 
+use crate::transfer::RemoteError;
 use crate::transfer::remote::RemoteErrorKind;
-use crate::transfer::{Remote, RemoteError};
 
 use super::args::{Global, RmArgs};
 use super::exit::Exit;

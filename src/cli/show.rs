@@ -24,7 +24,7 @@ struct Shown {
 
 pub(super) fn run(global: &Global, args: &ShowArgs) -> Outcome {
     let remote = global.connect()?;
-    let stash = OpenStash::open(&remote, &global.build_id()?, &args.name)?;
+    let stash = OpenStash::open(remote.as_ref(), &global.build_id()?, &args.name)?;
     let paths = args.paths.iter().map(|path| entry_path(path)).collect::<Result<Vec<EntryPath>, _>>()?;
     let wants_entries = args.all || !paths.is_empty();
     let entries = match wants_entries {

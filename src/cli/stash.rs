@@ -20,7 +20,7 @@ pub(super) fn run(global: &Global, args: &StashArgs) -> Outcome {
     let remote = global.connect()?;
     let progress = Arc::new(Progress { stop, ..Progress::default() });
     let line = ui::ProgressLine::start("Stashing", &progress, !global.quiet);
-    let stashed = agent::stash(&remote, &request, &progress);
+    let stashed = agent::stash(remote.as_ref(), &request, &progress);
     drop(line);
     let stashed = stashed?;
     let (committed, stats) = (&stashed.committed, stashed.stats);

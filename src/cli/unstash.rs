@@ -22,7 +22,7 @@ pub(super) fn run(global: &Global, args: &UnstashArgs) -> Outcome {
     let remote = global.connect()?;
     let progress = Arc::new(Progress { stop, ..Progress::default() });
     let line = ui::ProgressLine::start("Unstashing", &progress, !global.quiet);
-    let unstashed = agent::unstash(&remote, &request, &progress);
+    let unstashed = agent::unstash(remote.as_ref(), &request, &progress);
     drop(line);
     let unstashed = unstashed?;
     if global.json {

@@ -12,8 +12,8 @@ use super::exit::Exit;
 use super::{Outcome, ui};
 
 pub(super) fn run(global: &Global, args: &VerifyArgs) -> Outcome {
-    let controller = match args.rebuild_index {
-        true => Embedded::open_to_rebuild(&global.store_folder()?)?,
+    let controller: Box<dyn Remote> = match args.rebuild_index {
+        true => Box::new(Embedded::open_to_rebuild(&global.store_folder()?)?),
         false => global.connect()?,
     };
     let progress = Arc::new(Progress::default());

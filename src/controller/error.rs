@@ -45,6 +45,9 @@ pub enum ControllerError {
     /// The request is for those who run the controller.
     #[error("this needs a token of those who run the controller")]
     NotOperator,
+    /// A token that cannot be made.
+    #[error("this token cannot be made: {0}")]
+    Token(String),
     /// The session is over: its lease ended, or it was committed or released.
     #[error("session {} has ended", .0.0)]
     SessionEnded(SessionId),
@@ -134,6 +137,7 @@ impl ControllerError {
             Self::SessionEnded(_) => ErrorKind::SessionEnded,
             Self::ForeignBuild(_)
             | Self::NotOperator
+            | Self::Token(_)
             | Self::NeedsRebuild
             | Self::TooMuch { .. }
             | Self::ForeignPack(_)

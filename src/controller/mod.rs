@@ -19,6 +19,7 @@ mod reading;
 mod rebuild;
 mod references;
 mod salvage;
+pub mod server;
 pub mod store;
 mod sweep;
 mod verify;

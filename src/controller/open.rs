@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::controller::clock::{Clock, ProcessClock};
+use crate::controller::clock::{Clock, ProcessClock, SystemClock};
 use crate::controller::error::ControllerError;
 use crate::controller::ledger::{Creation, Ledger, LedgerError, SqliteLedger};
 use crate::controller::store::{DiskStore, Store};
@@ -40,6 +40,16 @@ impl Controller {
             }
             other => other,
         }
+    }
+
+    /// Opens `folder` for a server whose packs lie in `store`, making its ledger if the store holds no packs.
+    pub fn open_to_serve(folder: &Path, store: Box<dyn Store>) -> Result<Self, ControllerError> {
+        let creation = || match store.holds_packs() {
+            Ok(false) => Creation::New,
+            _ => Creation::Refuse,
+        };
+        let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"), creation).map_err(lost)?;
+        Ok(Self::with_parts(Box::new(ledger), store, Arc::new(SystemClock)))
     }
 
     /// A controller of other parts: another store, a clock that tests move.

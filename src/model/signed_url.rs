@@ -33,6 +33,14 @@ impl SignedUrl {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
+    /// The same on the server at `base`, where it is only a path on whichever server gave it.
+    pub fn on(self, base: &str) -> Self {
+        match self.url.starts_with('/') {
+            true => Self { url: base.trim_end_matches('/').to_owned() + &self.url, ..self },
+            false => self,
+        }
+    }
+
     /// `file`, `http` or `https`.
     pub fn scheme(&self) -> &str {
         self.url.split_once("://").map_or("", |(scheme, _)| scheme)

@@ -6,12 +6,15 @@
 
 pub mod build;
 pub mod operate;
+pub mod refusal;
 pub mod session;
 pub mod stash;
+pub mod wire;
 
 pub use build::{BuildId, StashName};
 pub use operate::{
-    DamagedPack, DamagedStash, GcOptions, GcReport, TokenRequest, VerifyOptions, VerifyReport,
+    DamagedPack, DamagedStash, GcOptions, GcReport, IssuedToken, TokenRequest, VerifyOptions, VerifyReport,
 };
+pub use refusal::{Refusal, RefusalKind};
 pub use session::{Commit, Open, Opened, PackIntent, SessionId, SignedPack};
 pub use stash::{Committed, PackDownload, Resolved, StashInfo};

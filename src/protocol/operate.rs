@@ -1,5 +1,7 @@
 //! Requests of those who run a controller: sweep, verify, hand out tokens. Not of an agent in a build.
 
+use std::fmt;
+
 use crate::model::PackName;
 
 use super::build::{BuildId, StashName};
@@ -86,7 +88,7 @@ pub struct TokenRequest {
     pub project: Option<String>,
     /// The only build it may write to; any of the project without.
     pub build: Option<String>,
-    /// The scope it writes to; the controller's default without.
+    /// The scope it writes to; without, the project's own, or the controller's default for a token of any project.
     pub scope: Option<String>,
     /// Scopes that it reads from beside that one, first wins.
     pub read: Vec<String>,
@@ -94,4 +96,19 @@ pub struct TokenRequest {
     pub operator: bool,
     /// Seconds until it expires, from now by the controller's clock.
     pub lives_seconds: u64,
+}
+
+/// A new token. `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct IssuedToken {
+    /// The token, for `PANNIER_TOKEN`: told once, to whoever asked for it.
+    pub token: String,
+    /// When it expires, in seconds since 1970.
+    pub expires_at: i64,
+}
+
+impl fmt::Debug for IssuedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuedToken").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
 }

@@ -36,7 +36,7 @@ pub struct StashInfo {
 }
 
 /// Everything it takes to read a stash: one controller request, then O(packs) GETs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Resolved {
     /// A lease under which the packs stay readable.
     pub session: SessionId,

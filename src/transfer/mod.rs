@@ -7,6 +7,7 @@
 pub mod error;
 pub mod gate;
 pub mod get;
+mod http_remote;
 mod lease;
 pub mod put;
 pub mod remote;
@@ -14,6 +15,7 @@ mod store_words;
 pub mod transport;
 
 pub use error::TransferError;
+pub use http_remote::HttpRemote;
 pub use lease::ReadLease;
 pub use remote::{Remote, RemoteError};
 pub use transport::Transport;

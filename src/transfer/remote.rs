@@ -5,8 +5,8 @@ use std::fmt;
 use crate::model::progress::Progress;
 use crate::model::{Digest, PackName, SignedUrl};
 use crate::protocol::{
-    BuildId, Commit, Committed, GcOptions, GcReport, Open, Opened, PackDownload, PackIntent, Resolved,
-    SessionId, SignedPack, StashInfo, StashName, VerifyOptions, VerifyReport,
+    BuildId, Commit, Committed, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload, PackIntent,
+    Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions, VerifyReport,
 };
 
 use super::transport::Transport;
@@ -49,6 +49,11 @@ pub trait Remote: Send + Sync {
     /// Ends a session early. Best effort: a lease also ends by itself.
     fn release(&self, session: SessionId);
 
+    /// Ends a lease to read early, where that costs next to nothing.
+    fn release_reader(&self, session: SessionId) {
+        self.release(session);
+    }
+
     /// Says that a pack's bytes are not what its footer or the ledger claims. It is set aside, and what it holds
     /// counts as missing from then on, so that the next stash sends it anew.
     fn report_damaged(&self, session: SessionId, pack: PackName, why: &str) -> Result<(), RemoteError>;
@@ -67,6 +72,9 @@ pub trait Remote: Send + Sync {
 
     /// Re-reads everything that was committed; `progress` counts packs' bytes where the controller is in this process.
     fn verify(&self, options: &VerifyOptions, progress: &Progress) -> Result<VerifyReport, RemoteError>;
+
+    /// Makes a token.
+    fn issue_token(&self, request: &TokenRequest) -> Result<IssuedToken, RemoteError>;
 }
 
 /// What went wrong at the controller, and whether asking again can help.

@@ -31,6 +31,13 @@ pub trait Store: Send + Sync {
 
     /// Tries everything above on a probe object that it deletes again, for `pannier serve --check`.
     fn check(&self) -> Vec<Finding>;
+
+    /// Whether there is any pack.
+    fn holds_packs(&self) -> Result<bool, StoreError> {
+        let mut any = false;
+        self.list(&mut |object| any |= object.unfinished.is_none())?;
+        Ok(any)
+    }
 }
 
 /// Something that lies in the store.

@@ -9,6 +9,7 @@ use crate::model::signed_url::file_url;
 use crate::model::{Digest, PackName, SignedUrl, limits};
 use crate::protocol::PackIntent;
 
+use super::arriving::Arriving;
 use super::{Finding, Store, StoreError, StoredObject};
 
 const SUFFIX: &str = ".pack";
@@ -25,11 +26,21 @@ impl DiskStore {
         Self { packs: folder.join("packs") }
     }
 
-    /// Whether there is any pack.
-    pub fn holds_packs(&self) -> Result<bool, StoreError> {
-        let mut any = false;
-        self.list(&mut |object| any |= object.unfinished.is_none())?;
-        Ok(any)
+    /// Begins to take an object whose bytes come through this process: `len` of them, with that CRC-32C.
+    pub fn begin(&self, pack: PackName, len: u64, crc32c: u32) -> Result<Arriving, StoreError> {
+        Arriving::begin(self.path(pack), pack, len, crc32c)
+    }
+
+    /// An object to read, and its length; `None` if there is none.
+    pub fn open_object(&self, pack: PackName) -> Result<Option<(fs_err::File, u64)>, StoreError> {
+        match fs_err::File::open(self.path(pack)) {
+            Ok(file) => {
+                let len = file.metadata().map_err(failed("read", pack))?.len();
+                Ok(Some((file, len)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", pack)(error)),
+        }
     }
 
     fn shard(&self, pack: PackName) -> PathBuf {

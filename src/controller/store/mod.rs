@@ -5,18 +5,22 @@
 //! Does not: know what a pack holds or whether it is still needed.
 //! May import: `model`, `protocol`.
 
+mod arriving;
 mod back_end;
 mod check;
 pub mod cloud;
 pub mod disk;
 mod error;
 mod options;
+pub mod served;
 mod store_url;
 
+pub use arriving::{Arrival, Arriving};
 pub use back_end::{Store, StoredObject};
 pub use check::Finding;
 pub use cloud::CloudStore;
 pub use disk::DiskStore;
 pub use error::StoreError;
 pub use options::{Encryption, StoreOptions, Variables, open_store};
+pub use served::ServedStore;
 pub use store_url::{Place, StoreUrl, StoreUrlError};

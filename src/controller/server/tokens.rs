@@ -1,0 +1,191 @@
+//! Tokens: who may do what, for how long, signed with the controller's key. Not kept anywhere; a token says it all.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+
+use crate::controller::caller::Caller;
+use crate::controller::error::ControllerError;
+use crate::controller::ledger::{Access, Ledger, ScopeId};
+use crate::protocol::build::check_label;
+use crate::protocol::{IssuedToken, TokenRequest};
+
+use super::key::ServerKey;
+
+/// The tenant, and the scope of tokens that name neither scope nor project: where the embedded default writes too.
+const DEFAULT_SCOPE: &str = "local";
+/// Longest life of a token: a job's are hours, an operator's at most a year.
+const MAX_LIFE_SECONDS: u64 = 366 * 24 * 60 * 60;
+/// Scopes that one token may read.
+const MAX_SCOPES: usize = 16;
+
+/// What a token says; a JSON Web Token (RFC 7519) signed with HMAC-SHA-256.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Claims {
+    exp: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    build: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    read: Vec<String>,
+    #[serde(default)]
+    operator: bool,
+}
+
+/// Makes tokens and reads them.
+pub struct Tokens {
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    validation: Validation,
+    /// Scopes by name: a ledger never forgets one.
+    scopes: Mutex<HashMap<String, ScopeId>>,
+}
+
+impl Tokens {
+    /// Tokens under `key`.
+    pub fn new(key: &ServerKey) -> Self {
+        let key = key.derive("tokens");
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.leeway = 0;
+        validation.validate_aud = false;
+        Self {
+            encoding: EncodingKey::from_secret(&key),
+            decoding: DecodingKey::from_secret(&key),
+            validation,
+            scopes: Mutex::default(),
+        }
+    }
+
+    /// A token for `request`, made at `now` (seconds since 1970).
+    pub fn issue(&self, request: &TokenRequest, now: i64) -> Result<IssuedToken, ControllerError> {
+        check(request)?;
+        let expires_at = now.saturating_add_unsigned(request.lives_seconds.clamp(1, MAX_LIFE_SECONDS));
+        let claims = Claims {
+            exp: u64::try_from(expires_at).unwrap_or_default(),
+            project: request.project.clone(),
+            build: request.build.clone(),
+            scope: request.scope.clone(),
+            read: request.read.clone(),
+            operator: request.operator,
+        };
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
+            .map_err(|error| ControllerError::Token(error.to_string()))?;
+        Ok(IssuedToken { token, expires_at })
+    }
+
+    /// Who carries `token`; `None` if it is not one of ours, was altered, or has expired.
+    pub fn caller(&self, ledger: &dyn Ledger, token: &str) -> Result<Option<Caller>, ControllerError> {
+        let Ok(token) = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation) else {
+            return Ok(None);
+        };
+        let claims = token.claims;
+        // Projects do not share chunks unless somebody says so: a digest must not tell what another one has.
+        let own = claims.scope.as_deref().or(claims.project.as_deref()).unwrap_or(DEFAULT_SCOPE);
+        let write = self.scope(ledger, own)?;
+        let mut read = vec![write];
+        for name in claims.read.iter().take(MAX_SCOPES) {
+            let scope = self.scope(ledger, name)?;
+            if !read.contains(&scope) {
+                read.push(scope);
+            }
+        }
+        let access = Access { write, read };
+        Ok(Some(Caller { access, project: claims.project, build: claims.build, operator: claims.operator }))
+    }
+
+    fn scope(&self, ledger: &dyn Ledger, name: &str) -> Result<ScopeId, ControllerError> {
+        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(scope) = scopes.get(name) {
+            return Ok(*scope);
+        }
+        let scope = ledger.scope(DEFAULT_SCOPE, name)?;
+        scopes.insert(name.to_owned(), scope);
+        Ok(scope)
+    }
+}
+
+fn check(request: &TokenRequest) -> Result<(), ControllerError> {
+    let names = [&request.project, &request.build, &request.scope].into_iter().flatten().chain(&request.read);
+    for name in names {
+        check_label(name).map_err(|error| ControllerError::Token(error.to_string()))?;
+    }
+    if request.read.len() > MAX_SCOPES {
+        let (asked, most) = (request.read.len() as u64, MAX_SCOPES as u64);
+        return Err(ControllerError::TooMuch { what: "scopes of a token", asked, most });
+    }
+    match request {
+        TokenRequest { project: None, build: Some(_), .. } => {
+            Err(ControllerError::Token("a token for one build must name its project too".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::clock::{Clock, SystemClock};
+    use crate::controller::ledger::SqliteLedger;
+
+    fn request() -> TokenRequest {
+        TokenRequest {
+            project: Some("org/repo".into()),
+            build: Some("42".into()),
+            scope: Some("fork".into()),
+            read: vec!["main".into(), "fork".into()],
+            lives_seconds: 60,
+            ..TokenRequest::default()
+        }
+    }
+
+    #[test]
+    fn a_token_says_what_was_asked_for() {
+        let (tokens, ledger) = (Tokens::new(&ServerKey::new([7; 32])), SqliteLedger::in_memory().unwrap());
+        let token = tokens.issue(&request(), SystemClock.now()).unwrap().token;
+        let caller = tokens.caller(&ledger, &token).unwrap().unwrap();
+        assert_eq!((caller.project.as_deref(), caller.build.as_deref()), (Some("org/repo"), Some("42")));
+        assert!(!caller.operator);
+        assert_eq!(caller.access.read.len(), 2);
+        assert_eq!(caller.access.read[0], caller.access.write);
+        let plain = TokenRequest { lives_seconds: 60, operator: true, ..TokenRequest::default() };
+        let token = tokens.issue(&plain, SystemClock.now()).unwrap().token;
+        assert_eq!(tokens.caller(&ledger, &token).unwrap().unwrap(), Caller::local());
+    }
+
+    #[test]
+    fn tokens_that_are_old_altered_foreign_or_unsigned_are_none() {
+        let (tokens, ledger) = (Tokens::new(&ServerKey::new([7; 32])), SqliteLedger::in_memory().unwrap());
+        let now = SystemClock.now();
+        let good = tokens.issue(&request(), now).unwrap().token;
+        let old = tokens.issue(&request(), now - 61).unwrap().token;
+        let foreign = Tokens::new(&ServerKey::new([8; 32])).issue(&request(), now).unwrap().token;
+        let unsigned = {
+            let middle = good.split('.').nth(1).unwrap();
+            // {"alg":"none"}
+            format!("eyJhbGciOiJub25lIn0.{middle}.")
+        };
+        let mut altered = good.clone().into_bytes();
+        let at = altered.iter().position(|byte| *byte == b'.').unwrap() + 5;
+        altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+        let altered = String::from_utf8(altered).unwrap();
+        for token in [&old, &foreign, &unsigned, &altered, "", "x.y.z", &good[..good.len() - 2]] {
+            assert_eq!(tokens.caller(&ledger, token).unwrap(), None, "{token}");
+        }
+        assert!(tokens.caller(&ledger, &good).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_token_that_makes_no_sense_is_not_made() {
+        let tokens = Tokens::new(&ServerKey::new([7; 32]));
+        let no_project = TokenRequest { project: None, ..request() };
+        let control = TokenRequest { scope: Some("a\nb".into()), ..request() };
+        let many = TokenRequest { read: (0..17).map(|n| n.to_string()).collect(), ..request() };
+        for request in [no_project, control, many] {
+            assert!(tokens.issue(&request, 0).is_err(), "{request:?}");
+        }
+    }
+}
