@@ -108,12 +108,19 @@ fn files_that_come_and_go() {
 fn a_folder_that_becomes_a_symlink_while_it_is_restored() {
     let sandbox = Sandbox::new();
     steady_files(&sandbox.work());
+    fs::create_dir(sandbox.work().join("steady/deep")).unwrap();
+    for number in 0..200u64 {
+        fs::write(sandbox.work().join(format!("steady/deep/{number}")), noise(number, 4000)).unwrap();
+    }
     sandbox.stash("ws");
     let (out, outside) = (sandbox.path("out"), sandbox.path("outside"));
     fs::create_dir_all(&outside).unwrap();
     fs::create_dir_all(out.join("steady")).unwrap();
     fs::write(outside.join("precious"), b"precious").unwrap();
     fs::write(outside.join("5"), b"precious").unwrap();
+    // So that a path through the symlink would find where to write.
+    fs::create_dir(outside.join("deep")).unwrap();
+    fs::write(outside.join("deep/5"), b"precious").unwrap();
     let before = tree(&outside);
     let (folder, aside) = (out.join("steady"), sandbox.path("aside"));
     let swap = |_| {
@@ -133,8 +140,12 @@ fn a_folder_that_becomes_a_symlink_while_it_is_restored() {
             assert!([0, 1].contains(&run.code()), "{}: {}", run.code(), run.stderr());
             assert!(tree(&outside) == before, "round {round}: {:?}", tree(&outside).keys());
             for number in 0..20 {
-                let _ = fs::write(out.join(format!("steady/{}", 100 + number)), b"other");
-                let _ = fs::remove_file(outside.join(format!("{}", 100 + number)));
+                for folder in ["", "deep/"] {
+                    let name = format!("{folder}{}", 100 + number);
+                    // Through the symlink, at times: what the test itself writes there is no finding.
+                    let _ = fs::write(out.join("steady").join(&name), b"other");
+                    let _ = fs::remove_file(outside.join(name));
+                }
             }
         }
     });

@@ -41,11 +41,22 @@ fn no_path_leads_through_a_symlink() {
     for open in BACK_ENDS {
         let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(outside.path().join("f"), "outside").unwrap();
+        fs::create_dir(outside.path().join("sub")).unwrap();
+        fs::write(outside.path().join("sub/f"), "outside").unwrap();
         symlink(outside.path(), dir.path().join("d")).unwrap();
         symlink(outside.path().join("f"), dir.path().join("f")).unwrap();
+        // One that leads to another place in the very same folder is not followed either.
+        fs::create_dir_all(dir.path().join("real/sub")).unwrap();
+        symlink("real", dir.path().join("within")).unwrap();
         fs::write(dir.path().join("own"), "").unwrap();
         let before = oracle(outside.path());
         let (folder, through, own) = (open(dir.path()), path("d/f"), path("own"));
+        for deeper in ["d/sub", "within/sub"] {
+            let at = |name: &str| path(format!("{deeper}/{name}"));
+            assert!(folder.directory(Some(&path(deeper))).is_err(), "{deeper}");
+            assert!(folder.create_file(&at("new"), 0o600).is_err() && folder.open_file(&at("f")).is_err());
+            assert!(folder.create_dir(&at("new"), 0o700).is_err() && folder.remove_file(&at("f")).is_err());
+        }
         assert!(folder.stat(&through).is_err() && folder.open_file(&through).is_err());
         assert!(folder.open_file(&path("f")).is_err() && folder.set_mode(&path("f"), 0).is_err());
         assert!(folder.create_file(&path("f"), 0o600).is_err());
@@ -69,16 +80,43 @@ fn no_path_leads_through_a_symlink() {
     }
 }
 
+/// Proves that a handle takes one name at a time, whoever calls it.
+#[test]
+fn a_name_of_several_components_or_none_is_refused() {
+    for open in BACK_ENDS {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir(dir.path().join("d")).unwrap();
+        fs::write(outside.path().join("f"), "outside").unwrap();
+        let before = oracle(outside.path());
+        let absolute = outside.path().join("f").into_os_string().into_encoded_bytes();
+        let folder = open(dir.path());
+        let top = folder.top();
+        for name in [&b""[..], b".", b"..", b"d/../f", b"d/f", b"a\0b", &absolute] {
+            assert!(top.create_file(name, 0o600).is_err() && top.open_unchecked(name).is_err());
+            assert!(top.open_dir(name).is_err() && top.stat(name).is_err() && top.remove_all(name).is_err());
+            assert!(top.set_mode(name, 0o777).is_err() && top.set_mtime(name, Default::default()).is_err());
+        }
+        assert_eq!(oracle(outside.path()), before);
+        assert_eq!(oracle(dir.path()).len(), 1);
+    }
+}
+
 #[test]
 fn a_folder_that_is_swapped_for_a_symlink_meanwhile_is_not_followed() {
     for open in BACK_ENDS {
         let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (real, aside) = (dir.path().join("d"), dir.path().join("aside"));
+        // So that a path through the symlink would find where to write.
+        fs::create_dir(outside.path().join("sub")).unwrap();
+        let before = oracle(outside.path());
         fs::create_dir_all(real.join("sub")).unwrap();
         let mut tree = Tree::default();
         tree.dir("d", 0o755).dir("d/sub", 0o755).link("d/l", "x").dir("d/new", 0o755);
+        // Two trees in turn, so that each round has everything to write.
+        let mut other = tree.clone();
         for index in 0..20 {
             tree.file(format!("d/sub/{index}"), 0o600, (1, index), b"in");
+            other.file(format!("d/sub/{index}"), 0o600, (1, index), b"IN");
         }
         let stop = AtomicBool::new(false);
         let (mut whole, mut refused) = (0, 0);
@@ -104,11 +142,11 @@ fn a_folder_that_is_swapped_for_a_symlink_meanwhile_is_not_followed() {
             let start = std::time::Instant::now();
             let mut round = 0;
             while round < 100 || (start.elapsed() < Duration::from_secs(3)) {
-                match restore(open(dir.path()), &tree, false) {
+                match restore(open(dir.path()), [&tree, &other][round % 2], false) {
                     Ok(_) => whole += 1,
                     Err(_) => refused += 1,
                 }
-                if oracle(outside.path()) != BTreeMap::new() {
+                if oracle(outside.path()) != before {
                     stop.store(true, Ordering::Relaxed);
                     panic!("round {round}: {:?}", oracle(outside.path()));
                 }

@@ -178,6 +178,11 @@ fn conflicts_are_errors_before_anything_is_written() {
     assert!(matches!(error, RestoreError::NotAFolder { .. }));
     let error = refused(Tree::default().dir("a", 0o700).file("a", 0o600, (1, 1), b"x"));
     assert!(matches!(error, RestoreError::Duplicate(_)));
+    // A link's target is a file of its own: neither a folder nor another link.
+    let error = refused(Tree::default().dir("d", 0o700).hard("l", "d"));
+    assert!(error.to_string().contains("hard link l needs d"), "{error}");
+    let error = refused(Tree::default().file("a", 0o600, (1, 1), b"x").hard("b", "a").hard("l", "b"));
+    assert!(error.to_string().contains("hard link l needs b"), "{error}");
     let error = refused(Tree::default().hard("a", "gone"));
     assert!(error.to_string().contains("gone"));
     assert_eq!(oracle(dir.path()), before);

@@ -67,3 +67,23 @@ pub(super) fn set_mode(folder: BorrowedFd<'_>, name: &[u8], mode: Mode) -> io::R
 pub(super) fn path_of(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<PathBuf> {
     Ok(Path::new(&format!("/proc/self/fd/{}", folder.as_raw_fd())).join(OsStr::from_bytes(name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    /// Proves what no caller can be made to show: a symlink that takes a file's place after it could not be opened.
+    #[test]
+    fn a_mode_is_not_set_through_a_symlink() {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::write(dir.path().join("file"), "").unwrap();
+        symlink("file", dir.path().join("link")).unwrap();
+        let folder = fs_err::File::open(dir.path()).unwrap();
+        let mode = || fs_err::metadata(dir.path().join("file")).unwrap().permissions().mode() & 0o7777;
+        set_mode(folder.as_fd(), b"file", Mode::from_raw_mode(0o600)).unwrap();
+        assert!(set_mode(folder.as_fd(), b"link", Mode::from_raw_mode(0o777)).is_err());
+        assert_eq!(mode(), 0o600);
+    }
+}
