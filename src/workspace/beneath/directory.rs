@@ -165,11 +165,16 @@ impl Directory {
         Ok(fs::chownat(&self.fd, component(name)?, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    /// The attributes of `name`, sorted by name; of a symlink, its own.
+    /// The attributes of `name`, sorted by name; of a symlink, its own. None of what cannot be opened where the system
+    /// has no path to it (the portable back end): symlinks there have no attributes, rather than no restore.
     pub fn xattrs(&self, name: &[u8]) -> io::Result<Vec<Xattr>> {
         match self.open(name, OFlags::RDONLY | OFlags::NONBLOCK) {
             Ok(file) => xattrs::file_xattrs(&file),
-            Err(error) if needs_path(&error) => xattrs::link_xattrs(&self.path_of(name)?),
+            Err(error) if needs_path(&error) => match self.path_of(name) {
+                Ok(path) => xattrs::link_xattrs(&path),
+                Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => Ok(Vec::new()),
+                Err(error) => Err(error),
+            },
             Err(error) => Err(error),
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn set_mode(_: BorrowedFd<'_>, _: &[u8], _: Mode) -> io::Result<()> {
     Err(Errno::ACCESS.into())
 }
 
-/// There is no such path: attributes of symlinks are out of reach.
+/// There is no such path: attributes of symlinks are out of reach, and setting one is an error that says so.
 pub(super) fn path_of(_: BorrowedFd<'_>, _: &[u8]) -> io::Result<PathBuf> {
     Err(Errno::OPNOTSUPP.into())
 }

@@ -5,16 +5,14 @@ use std::cell::RefCell;
 use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::fs::{
-    AtFlags, FileType as RawType, Mode, OFlags, RawDir, ResolveFlags, StatxFlags, StatxTimestamp, makedev,
-};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, ResolveFlags, StatxFlags, StatxTimestamp, makedev};
 use rustix::io::{Errno, Result};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::Timestamp;
 use crate::workspace::stat::Stat;
 
-use super::names::{Names, TypeHint};
+use super::names::Names;
 use super::portable;
 
 /// What `getdents64` fills at once: about 1,500 names, some 20 system calls for a folder of 30,000.
@@ -42,12 +40,7 @@ pub(super) fn list(folder: BorrowedFd<'_>, names: &mut Names) -> Result<()> {
         let mut entries = RawDir::new(folder, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
             let entry = entry?;
-            let hint = match entry.file_type() {
-                RawType::Directory => TypeHint::Folder,
-                RawType::Unknown => TypeHint::Unknown,
-                _ => TypeHint::Other,
-            };
-            names.push(entry.file_name(), hint);
+            names.push(entry.file_name(), entry.file_type().into());
         }
         Ok(())
     })

@@ -2,12 +2,24 @@
 
 use std::ffi::CStr;
 
+use rustix::fs::FileType as RawType;
+
 /// What a listing says of a name's type; only a hint, since the name may be another's by the time it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TypeHint {
     Folder,
     Other,
     Unknown,
+}
+
+impl From<RawType> for TypeHint {
+    fn from(listed: RawType) -> Self {
+        match listed {
+            RawType::Directory => Self::Folder,
+            RawType::Unknown => Self::Unknown,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Names, each followed by its NUL in one buffer.

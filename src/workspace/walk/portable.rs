@@ -3,13 +3,13 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, FileType as RawType, Mode, OFlags, Timespec};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, Timespec};
 use rustix::io::Result;
 
 use crate::model::Timestamp;
 use crate::workspace::stat::Stat;
 
-use super::names::{Names, TypeHint};
+use super::names::Names;
 
 /// Opens a folder by its path beneath `root`, one component after the other, following no symlink.
 pub(super) fn open_folder(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
@@ -27,12 +27,7 @@ pub(super) fn open_folder(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> 
 pub(super) fn list(folder: BorrowedFd<'_>, names: &mut Names) -> Result<()> {
     for entry in Dir::read_from(folder)? {
         let entry = entry?;
-        let hint = match entry.file_type() {
-            RawType::Directory => TypeHint::Folder,
-            RawType::Unknown => TypeHint::Unknown,
-            _ => TypeHint::Other,
-        };
-        names.push(entry.file_name(), hint);
+        names.push(entry.file_name(), entry.file_type().into());
     }
     Ok(())
 }
