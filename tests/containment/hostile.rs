@@ -107,16 +107,17 @@ fn a_folder_that_is_swapped_for_a_symlink_meanwhile_is_not_followed() {
         let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (real, aside) = (dir.path().join("d"), dir.path().join("aside"));
         // So that a path through the symlink would find where to write.
-        fs::create_dir(outside.path().join("sub")).unwrap();
+        (0..20).for_each(|index| fs::create_dir(outside.path().join(format!("{index}"))).unwrap());
         let before = oracle(outside.path());
-        fs::create_dir_all(real.join("sub")).unwrap();
+        fs::create_dir(&real).unwrap();
         let mut tree = Tree::default();
-        tree.dir("d", 0o755).dir("d/sub", 0o755).link("d/l", "x").dir("d/new", 0o755);
+        tree.dir("d", 0o755).link("d/l", "x").dir("d/new", 0o755);
         // Two trees in turn, so that each round has everything to write.
         let mut other = tree.clone();
         for index in 0..20 {
-            tree.file(format!("d/sub/{index}"), 0o600, (1, index), b"in");
-            other.file(format!("d/sub/{index}"), 0o600, (1, index), b"IN");
+            // Each in a folder of its own, whose path leads through the one that is swapped.
+            tree.file(format!("d/{index}/f"), 0o600, (1, index), b"in");
+            other.file(format!("d/{index}/f"), 0o600, (1, index), b"IN");
         }
         let stop = AtomicBool::new(false);
         let (mut whole, mut refused) = (0, 0);
@@ -134,7 +135,7 @@ fn a_folder_that_is_swapped_for_a_symlink_meanwhile_is_not_followed() {
                     } else {
                         let _ = clear();
                         let _ = fs::remove_dir_all(&aside);
-                        let _ = fs::create_dir_all(real.join("sub"));
+                        let _ = fs::create_dir(&real);
                     }
                 }
                 swaps
