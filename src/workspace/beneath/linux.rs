@@ -72,14 +72,14 @@ pub(super) fn path_of(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<PathBuf
 mod tests {
     use super::*;
     use std::os::fd::AsFd;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::PermissionsExt;
 
     /// Proves what no caller can be made to show: a symlink that takes a file's place after it could not be opened.
     #[test]
     fn a_mode_is_not_set_through_a_symlink() {
         let dir = tempfile::tempdir().unwrap();
         fs_err::write(dir.path().join("file"), "").unwrap();
-        symlink("file", dir.path().join("link")).unwrap();
+        fs_err::os::unix::fs::symlink("file", dir.path().join("link")).unwrap();
         let folder = fs_err::File::open(dir.path()).unwrap();
         let mode = || fs_err::metadata(dir.path().join("file")).unwrap().permissions().mode() & 0o7777;
         set_mode(folder.as_fd(), b"file", Mode::from_raw_mode(0o600)).unwrap();
