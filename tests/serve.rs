@@ -46,6 +46,35 @@ fn every_command_works_over_http() {
         .says("No such saved stash");
 }
 
+/// Proves what a stash and an unstash cost on the wire: requests as the controller logged them, its objects' among them.
+#[test]
+fn requests_are_as_few_as_the_protocol_says() {
+    let sandbox = Sandbox::new();
+    make_rich_tree(&sandbox.work());
+    let served = Served::start(&sandbox, "data", &[]);
+    let cost = |args: &[&str]| {
+        let from = served.log().len();
+        sandbox.run_at(&served, args).exits(0);
+        served.requests(from)
+    };
+    let first = cost(&["stash", "deps", "-C", "work"]);
+    let expected = [
+        "POST /v1/sessions",
+        "POST /v1/sessions/{session}/packs",
+        "PUT /objects/{pack}",
+        "POST /v1/sessions/{session}/commit",
+    ];
+    assert_eq!(first, expected, "a small first stash");
+    let again = cost(&["stash", "deps", "-C", "work"]);
+    assert_eq!(again, ["POST /v1/sessions", "POST /v1/sessions/{session}/commit"], "an unchanged stash");
+    let back = cost(&["unstash", "deps", "-C", "out"]);
+    assert_eq!(back[0], "POST /v1/resolve");
+    assert!(back[1..].iter().all(|request| request == "GET /objects/{pack}"), "{back:?}");
+    assert!(back.len() <= 5, "one pack: its footer, root, pages and content: {back:?}");
+    let again = cost(&["unstash", "deps", "-C", "out"]);
+    assert!(again.len() < back.len(), "no content is fetched that is there already: {again:?}");
+}
+
 /// Proves that a data folder has one content, whether it is served or opened directly.
 #[test]
 fn a_folder_that_was_served_is_an_embedded_one_afterwards() {

@@ -13,8 +13,8 @@ use pannier::http::{Client, ClientOptions};
 use pannier::model::progress::Progress;
 use pannier::model::{Digest, PackName, SignedUrl};
 use pannier::protocol::{
-    BuildId, Commit, Committed, GcOptions, GcReport, Open, Opened, PackDownload, PackIntent, Resolved,
-    SessionId, SignedPack, StashInfo, StashName, VerifyOptions, VerifyReport,
+    BuildId, Commit, Committed, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload, PackIntent,
+    Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions, VerifyReport,
 };
 use pannier::transfer::{Remote, RemoteError, Transport};
 
@@ -139,6 +139,10 @@ impl Remote for OverHttp {
 
     fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, RemoteError> {
         self.note("copy").copy(from, to)
+    }
+
+    fn issue_token(&self, request: &TokenRequest) -> Result<IssuedToken, RemoteError> {
+        self.inner.issue_token(request)
     }
 
     fn gc(&self, options: &GcOptions) -> Result<GcReport, RemoteError> {

@@ -67,6 +67,18 @@ impl Served {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// The requests answered since the log was `from` bytes long, as `METHOD route`, in order.
+    pub fn requests(&self, from: usize) -> Vec<String> {
+        let log = self.log();
+        let lines =
+            log[from..].lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let answered = lines.filter(|line| line["message"] == "answered");
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        answered
+            .map(|line| format!("{} {}", text(&line["span"]["method"]), text(&line["span"]["route"])))
+            .collect()
+    }
+
     /// Ends it as a crash would.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
