@@ -21,12 +21,21 @@ pub(super) struct Tail {
     pub(super) len: u64,
 }
 
+/// Bytes at the end of a pack that are read first: the footer of most packs comes with its trailer in one request.
+const TAIL_GUESS: u64 = 256 << 10;
+
 /// Reads and checks the end of a pack of `len` bytes.
 pub(super) fn read_tail(store: &dyn Store, pack: PackName, len: u64) -> Result<Tail, ControllerError> {
     let damaged = |source: PackError| ControllerError::Pack { pack, source };
-    let start = len.checked_sub(TRAILER_BYTES).ok_or_else(|| damaged(LayoutError::NotAPack.into()))?;
-    let trailer = Trailer::decode(&store.read(pack, start..len)?, len).map_err(|e| damaged(e.into()))?;
-    let tail = store.read(pack, trailer.footer_offset..len)?;
+    let short = || damaged(LayoutError::NotAPack.into());
+    let start = len.saturating_sub(TAIL_GUESS);
+    let mut tail = store.read(pack, start..len)?;
+    let trailer = tail.len().checked_sub(TRAILER_BYTES as usize).and_then(|at| tail.get(at..));
+    let trailer = Trailer::decode(trailer.ok_or_else(short)?, len).map_err(|e| damaged(e.into()))?;
+    match trailer.footer_offset.checked_sub(start) {
+        Some(before) => drop(tail.drain(..(before as usize).min(tail.len()))),
+        None => tail = store.read(pack, trailer.footer_offset..len)?,
+    }
     let footer = decode_tail(&tail, len).map_err(damaged)?;
     Ok(Tail { footer, digest: trailer.footer_digest, len: tail.len() as u64 })
 }
@@ -120,5 +129,72 @@ impl<'a> ChunkSource<'a> {
         let tail = Arc::new(IndexedTail { footer, places });
         self.packs.insert(pack, Arc::clone(&tail));
         Ok(tail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::controller::store::{DiskStore, Finding, StoreError, StoredObject};
+    use crate::model::pack_layout::Codec;
+    use crate::model::signed_url::file_path;
+    use crate::model::{ChunkRef, SignedUrl, limits};
+    use crate::pack::Builder;
+    use crate::protocol::PackIntent;
+
+    /// A store that counts what is read of it.
+    struct Counted(DiskStore, AtomicUsize);
+
+    impl Store for Counted {
+        fn sign_put(&self, pack: PackName, intent: &PackIntent) -> Result<SignedUrl, StoreError> {
+            self.0.sign_put(pack, intent)
+        }
+        fn sign_get(&self, pack: PackName) -> Result<SignedUrl, StoreError> {
+            self.0.sign_get(pack)
+        }
+        fn head(&self, pack: PackName) -> Result<Option<u64>, StoreError> {
+            self.0.head(pack)
+        }
+        fn read(&self, pack: PackName, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.read(pack, range)
+        }
+        fn delete(&self, object: &StoredObject) -> Result<u64, StoreError> {
+            self.0.delete(object)
+        }
+        fn list(&self, each: &mut dyn FnMut(StoredObject)) -> Result<(), StoreError> {
+            self.0.list(each)
+        }
+        fn check(&self) -> Vec<Finding> {
+            self.0.check()
+        }
+    }
+
+    #[test]
+    fn a_usual_footer_takes_one_request_and_a_giant_one_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Counted(DiskStore::open(folder.path()), AtomicUsize::new(0));
+        for (chunks, bytes, requests) in [(1, 10, 1), (500, 900_000, 1), (20_000, 900_000, 2)] {
+            let mut builder = Builder::new();
+            for frame in 0..chunks {
+                let len = (bytes / chunks).max(1) as u32;
+                assert!(len <= limits::MAX_FRAME_BYTES as u32);
+                let chunk = ChunkRef { digest: Digest::of(&u64::to_le_bytes(frame)), len };
+                builder.push_frame(Codec::Raw, vec![7; len as usize], &[chunk]);
+            }
+            let pack = PackName([chunks as u8; 16]);
+            let finished = builder.finish();
+            let intent = PackIntent { len: finished.len, footer_digest: finished.footer_digest, crc32c: 0 };
+            let path = file_path(&store.sign_put(pack, &intent).unwrap()).unwrap();
+            fs_err::write(path, finished.parts.concat()).unwrap();
+            let before = store.1.load(Ordering::Relaxed);
+            let tail = read_tail(&store, pack, finished.len).unwrap();
+            assert_eq!(store.1.load(Ordering::Relaxed) - before, requests, "{chunks} chunks");
+            assert_eq!((tail.digest, tail.len), (finished.footer_digest, finished.tail_len));
+            assert_eq!(tail.footer.chunks, finished.footer.chunks);
+        }
     }
 }

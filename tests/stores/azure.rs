@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pannier::controller::store::{CloudStore, StoreOptions, StoreUrl, open_store};
+use pannier::controller::store::{CloudStore, Encryption, StoreOptions, StoreUrl, open_store};
 
 use crate::bed::{Bed, Promises, intent, name};
 use crate::conformance::conformance;
@@ -71,4 +71,20 @@ fn a_second_put_is_told_apart_from_an_old_url() {
         );
     }
     assert_eq!(bed.store.read(pack, 0..5).unwrap(), b"first");
+}
+
+/// Proves that the operator's encryption scope is part of the SAS of a PUT: without it, the signature is another.
+#[test]
+fn an_encryption_scope_is_signed_into_the_put() {
+    let Some(server) = azurite("an_encryption_scope_is_signed_into_the_put") else { return };
+    let mut options = options(&server);
+    options.encryption = Some(Encryption::Scope("ci".into()));
+    let bed = Bed::new(open_store(&url("scope"), &options).unwrap(), PROMISES, server);
+    let put = bed.store.sign_put(name(), &intent(b"x")).unwrap();
+    assert!(put.expose().contains("&ses=ci&"));
+    let without = put.expose().replace("&ses=ci&", "&");
+    let (status, _) = bed.request("PUT", &put, &without, b"x");
+    assert_eq!(status, 403);
+    options.encryption = Some(Encryption::S3Managed);
+    assert!(open_store(&url("scope"), &options).err().unwrap().hint().unwrap().contains("scope:NAME"));
 }

@@ -10,7 +10,7 @@ use pannier::model::{PackName, SignedUrl};
 
 use crate::bed::{Bed, Promises, intent, name};
 use crate::conformance::conformance;
-use crate::gcs_server::GcsServer;
+use crate::gcs_server::{Faults, GcsServer};
 use crate::goog4;
 use crate::support::noise;
 use crate::support::servers::{BUCKET, installed};
@@ -63,6 +63,34 @@ fn a_signed_get_is_remembered() {
     let (one, other) = (name(), name());
     assert_eq!(store.sign_get(one).unwrap(), store.sign_get(one).unwrap());
     assert_ne!(store.sign_get(one).unwrap(), store.sign_get(other).unwrap());
+}
+
+/// Proves that a check finds what is wrong with a store, says what to mend, and still leaves nothing behind.
+#[test]
+fn a_check_says_what_to_mend() {
+    let fine = Faults::default();
+    let wrong = [
+        (Faults { overwrites: true, ..fine }, "does not honour If-None-Match", "conditional"),
+        (Faults { seconds_ahead: 300, ..fine }, "s ahead of this machine's", "NTP"),
+        (Faults { seconds_ahead: -300, ..fine }, "s behind this machine's", "NTP"),
+        (Faults { no_ranges: true, ..fine }, "a signed GET of a range was answered 200", "Range"),
+        (Faults { read_only: true, ..fine }, "a signed PUT was answered 403", "write objects"),
+    ];
+    for (faults, said, mend) in wrong {
+        let server = GcsServer::start_with(faults);
+        let store = open_store(&url(), &options(&server)).unwrap();
+        let findings = store.check();
+        let complaints: Vec<_> = findings.iter().filter(|finding| !finding.is_fine()).collect();
+        assert!(complaints.iter().any(|finding| finding.what.contains(said)), "{said}: {findings:#?}");
+        assert!(complaints.iter().any(|finding| finding.to_string().contains(mend)), "{mend}: {findings:#?}");
+        store.list(&mut |object| panic!("{object:?} was left")).unwrap();
+    }
+    let server = GcsServer::start();
+    let findings = open_store(&"gs://no-such-bucket".parse().unwrap(), &options(&server)).unwrap().check();
+    assert!(
+        findings[0].what.contains("404 Not Found (NoSuchBucket)") && !findings[0].is_fine(),
+        "{findings:#?}"
+    );
 }
 
 /// Proves that our URLs are those of Google's own library, byte for byte up to the order and escapes of the query that

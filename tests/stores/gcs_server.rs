@@ -29,13 +29,31 @@ pub(crate) struct GcsServer {
     _runtime: Runtime,
 }
 
+/// What a server does wrong.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Faults {
+    /// It takes a PUT of what is there already.
+    pub(crate) overwrites: bool,
+    /// Its clock is ahead of ours.
+    pub(crate) seconds_ahead: i64,
+    /// It passes no ranges on, as some proxies do.
+    pub(crate) no_ranges: bool,
+    /// The account may write nothing.
+    pub(crate) read_only: bool,
+}
+
 struct Bucket {
+    faults: Faults,
     public_key: Vec<u8>,
     objects: Mutex<BTreeMap<String, Bytes>>,
 }
 
 impl GcsServer {
     pub(crate) fn start() -> Self {
+        Self::start_with(Faults::default())
+    }
+
+    pub(crate) fn start_with(faults: Faults) -> Self {
         let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
         let private: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
         let encoded = STANDARD.encode(private.as_ref());
@@ -51,7 +69,8 @@ impl GcsServer {
             "token_uri": "https://oauth2.googleapis.com/token",
         });
         fs_err::write(key_file.path(), account.to_string()).unwrap();
-        let bucket = Bucket { public_key: pair.public_key().as_ref().to_vec(), objects: Mutex::default() };
+        let bucket =
+            Bucket { faults, public_key: pair.public_key().as_ref().to_vec(), objects: Mutex::default() };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
@@ -81,12 +100,19 @@ async fn answer(State(bucket): State<Arc<Bucket>>, request: Request) -> Response
         let (status, code) = if why == goog4::ENDED { (400, "ExpiredToken") } else { (403, "AccessDenied") };
         return error(status, code, why);
     }
-    match path.strip_prefix(&format!("/{BUCKET}")) {
+    if bucket.faults.read_only && method == "PUT" {
+        return error(403, "AccessDenied", "the account may not create objects");
+    }
+    let mut response = match path.strip_prefix(&format!("/{BUCKET}")) {
         Some("" | "/") if method == "GET" => bucket.list(query),
         // The controller escapes the slashes of a key, and Google takes that for the same key.
         Some(key) if key.starts_with('/') => bucket.object(method, &goog4::decode(&key[1..]), &headers, body),
         _ => error(404, "NoSuchBucket", "the specified bucket does not exist"),
-    }
+    };
+    let now = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + bucket.faults.seconds_ahead);
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now.unwrap()).unwrap();
+    response.headers_mut().insert("date", date.parse().unwrap());
+    response
 }
 
 impl Bucket {
@@ -104,7 +130,7 @@ impl Bucket {
         let mut objects = self.objects.lock().unwrap();
         let found = objects.get(key).cloned();
         match (method, found) {
-            ("PUT", found) => match refusal(headers, found.is_some(), &body) {
+            ("PUT", found) => match refusal(headers, found.is_some() && !self.faults.overwrites, &body) {
                 Some(refused) => refused,
                 None => {
                     objects.insert(key.to_owned(), body);
@@ -115,7 +141,10 @@ impl Bucket {
             ("HEAD", Some(bytes)) => {
                 plain(200, Body::empty(), &[("content-length", bytes.len().to_string())])
             }
-            ("GET", Some(bytes)) => ranged(&bytes, headers.get("range").map(String::as_str)),
+            ("GET", Some(bytes)) => {
+                let range = headers.get("range").filter(|_| !self.faults.no_ranges);
+                ranged(&bytes, range.map(String::as_str))
+            }
             ("DELETE", Some(_)) => {
                 objects.remove(key);
                 plain(204, Body::empty(), &[])

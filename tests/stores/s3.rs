@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pannier::controller::store::{CloudStore, Store, StoreOptions, StoreUrl, open_store};
+use pannier::controller::store::{CloudStore, Encryption, Store, StoreOptions, StoreUrl, open_store};
 
 use crate::bed::{Bed, Promises, intent, name};
 use crate::conformance::conformance;
@@ -105,4 +105,32 @@ fn what_is_wrong_with_the_credentials_or_the_bucket_is_said() {
     assert!(denied.contains("403") && denied.contains("check the credentials"), "{denied}");
     let absent = said(&*open_store(&"s3://no-such-bucket".parse().unwrap(), &options(&server)).unwrap());
     assert!(absent.contains("404") && absent.contains("bucket's name"), "{absent}");
+}
+
+/// Proves that the operator's encryption is part of what is signed: an agent can neither leave it out nor change it.
+#[test]
+fn encryption_is_signed_into_the_put() {
+    let Some(server) = seaweedfs("encryption_is_signed_into_the_put") else { return };
+    let kms = |key: &str| ("x-amz-server-side-encryption-aws-kms-key-id", key.to_owned());
+    let kinds = [
+        (Encryption::S3Managed, vec![("x-amz-server-side-encryption", "AES256".to_owned())]),
+        (Encryption::Kms("k".into()), vec![("x-amz-server-side-encryption", "aws:kms".to_owned()), kms("k")]),
+    ];
+    for (encryption, headers) in kinds {
+        let mut options = options(&server);
+        options.encryption = Some(encryption);
+        let store = open_store(&url("encryption"), &options).unwrap();
+        let bed = Bed::new(store, PROMISES, Arc::clone(&server) as _);
+        let url = bed.store.sign_put(name(), &intent(b"x")).unwrap();
+        for (header, value) in headers {
+            assert_eq!(url.headers[header], value);
+            let mut less = url.clone();
+            less.headers.remove(header);
+            let refused = bed.put(&less, b"x").unwrap_err();
+            assert!(refused.starts_with("403") || refused.starts_with("400"), "{refused}");
+        }
+    }
+    let mut scope = options(&server);
+    scope.encryption = Some(Encryption::Scope("s".into()));
+    assert!(open_store(&url("encryption"), &scope).err().unwrap().hint().unwrap().contains("aes256"));
 }

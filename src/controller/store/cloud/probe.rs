@@ -102,8 +102,8 @@ impl<'a> Probe<'a> {
         self.say(if answer.is_taken() {
             Finding::wrong(
                 "the store overwrites: it does not honour If-None-Match in a PUT",
-                "use a service, or a newer version of it, that does (AWS S3, SeaweedFS, MinIO, Ceph and R2 do): an agent \
-                 must never be able to change a pack that others read",
+                "use a service with conditional PUTs, or a newer version of it: an agent must never be able to change a pack \
+                 that others read",
             )
         } else {
             Finding::fine(format!("a second PUT of the same object is refused ({})", answer.status))
