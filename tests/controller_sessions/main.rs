@@ -1,150 +1,28 @@
-//! The in-process controller from outside: commits, unchanged stashes, sweeps, damage; interleavings of two writers
-//! and a sweep, after each of which every committed stash must still be whole.
+//! The in-process controller from outside: commits, unchanged stashes, sweeps, damage; interleavings of writers, readers
+//! and sweeps (`schedules`), and accidents at every call (`faults`), after each of which every committed stash must still
+//! be whole.
 #![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 
+mod faults;
+mod guarded;
+mod scene;
+mod schedules;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use pannier::controller::ledger::SqliteLedger;
 use pannier::controller::store::{DiskStore, Store};
 use pannier::controller::{Caller, Clock, Controller, ControllerError, ErrorKind};
-use pannier::model::manifest::{PageRef, Root, Totals, page};
-use pannier::model::pack_layout::{Codec, Footer, Frame, MAGIC};
+use pannier::model::Digest;
 use pannier::model::progress::Progress;
 use pannier::model::signed_url::file_path;
-use pannier::model::{ChunkRef, Content, Digest, Entry, EntryKind, EntryPath, Timestamp};
 use pannier::protocol::{
-    BuildId, Commit, GcOptions, Open, PackIntent, SessionId, StashName, VerifyOptions, VerifyReport,
+    BuildId, Commit, GcOptions, Open, PackIntent, SessionId, VerifyOptions, VerifyReport,
 };
 
-/// The time, and whether the process `killed` is gone.
-#[derive(Default)]
-struct TestClock(AtomicI64, AtomicBool);
-
-impl Clock for TestClock {
-    fn now(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn process(&self) -> Option<String> {
-        Some("killed".into())
-    }
-
-    fn is_gone(&self, process: &str) -> bool {
-        process == "killed" && self.1.load(Ordering::Relaxed)
-    }
-}
-
-fn build() -> BuildId {
-    BuildId { project: "p".into(), build: "1".into() }
-}
-
-fn name(text: &str) -> StashName {
-    text.parse().unwrap()
-}
-
-/// A workspace of one file for each letter: (root, all chunks as bytes).
-fn manifest(letters: &str) -> (Digest, Vec<Vec<u8>>) {
-    let mut chunks = Vec::new();
-    let mut entries = Vec::new();
-    let mut totals = Totals::default();
-    for letter in letters.bytes() {
-        let bytes = vec![letter; 100];
-        let chunk = ChunkRef { digest: Digest::of(&bytes), len: 100 };
-        chunks.push(bytes);
-        let kind = EntryKind::File(Content { size: 100, listed: false, chunks: [chunk].into() });
-        let path = EntryPath::new([letter]).unwrap();
-        let mtime = Timestamp::default();
-        entries.push(Entry { path, mode: 0o644, mtime, owner: None, xattrs: [].into(), kind });
-        totals.add(entries.last().unwrap());
-    }
-    let bytes = page::encode(&entries);
-    let chunk = ChunkRef { digest: Digest::of(&bytes), len: bytes.len() as u32 };
-    chunks.push(bytes);
-    let first = entries[0].path.clone();
-    let root = Root { totals, pages: vec![PageRef { chunk, entries: entries.len() as u32, first }] }.encode();
-    let id = Digest::of(&root);
-    chunks.push(root);
-    (id, chunks)
-}
-
-fn pack(chunks: &[Vec<u8>]) -> (Vec<u8>, PackIntent) {
-    let mut bytes = MAGIC.to_vec();
-    let plain = chunks.concat();
-    let refs = chunks.iter().map(|c| ChunkRef { digest: Digest::of(c), len: c.len() as u32 }).collect();
-    let len = plain.len() as u32;
-    let frame =
-        Frame { offset: 8, stored_len: len, plain_len: len, codec: Codec::Raw, chunks: 0..chunks.len() };
-    bytes.extend(plain);
-    let end = Footer { frames: vec![frame], chunks: refs }.encode();
-    let footer_digest = Digest::of(&end[..end.len() - 64]);
-    bytes.extend(end);
-    let len = bytes.len() as u64;
-    (bytes, PackIntent { len, footer_digest, crc32c: 0 })
-}
-
-/// One stash as four steps, so that a scheduler can interleave several.
-struct Writer {
-    name: &'static str,
-    root: Digest,
-    chunks: Vec<Vec<u8>>,
-    step: u8,
-    session: SessionId,
-    missing: Vec<bool>,
-    packs: Vec<pannier::model::PackName>,
-}
-
-impl Writer {
-    fn new(name: &'static str, letters: &str) -> Self {
-        let (root, chunks) = manifest(letters);
-        Self { name, root, chunks, step: 0, session: SessionId(0), missing: vec![], packs: vec![] }
-    }
-
-    fn step(&mut self, controller: &Controller) -> Result<(), ControllerError> {
-        let digests: Vec<Digest> = self.chunks.iter().map(|c| Digest::of(c)).collect();
-        match self.step {
-            0 => {
-                let open = Open {
-                    build: build(),
-                    name: name(self.name),
-                    parent: Some(self.root),
-                    resume: None,
-                    digests: vec![],
-                };
-                self.session = controller.open_session(&Caller::local(), &open)?.session;
-            }
-            1 => self.missing = controller.missing(&Caller::local(), self.session, &digests)?,
-            2 => {
-                let kept = self.chunks.iter().zip(&self.missing).filter(|(_, m)| **m).map(|(c, _)| c.clone());
-                let new: Vec<Vec<u8>> = kept.collect();
-                if !new.is_empty() {
-                    let (bytes, intent) = pack(&new);
-                    let signed = controller.sign(&Caller::local(), self.session, &[intent])?;
-                    fs_err::write(file_path(&signed[0].put).unwrap(), bytes).unwrap();
-                    self.packs = vec![signed[0].name];
-                }
-            }
-            _ => {
-                let packs = self.packs.clone();
-                controller
-                    .commit(&Caller::local(), &Commit { session: self.session, root: self.root, packs })?;
-            }
-        }
-        self.step += 1;
-        Ok(())
-    }
-
-    fn run(mut self, controller: &Controller) -> Result<(), ControllerError> {
-        (0..4).try_for_each(|_| self.step(controller))
-    }
-}
-
-fn whole(controller: &Controller) {
-    let report =
-        controller.verify(&Caller::local(), &VerifyOptions::default(), &Progress::default()).unwrap();
-    assert!(report.damaged_packs.is_empty() && report.damaged_stashes.is_empty(), "{report:?}");
-}
+use crate::scene::{TestClock, Writer, build, manifest, name, pack, whole};
 
 #[test]
 fn a_stash_is_resolved_repeated_removed_and_swept() {
@@ -512,45 +390,4 @@ fn a_healed_stash_needs_its_broken_pack_no_more() {
     controller.gc(&Caller::local(), &GcOptions::default()).unwrap();
     assert!(!path.exists());
     whole(&controller);
-}
-
-#[test]
-fn no_schedule_of_writers_sweeps_and_removals_loses_a_chunk() {
-    for seed in 0..300u64 {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(TestClock::default());
-        let store = DiskStore::open(folder.path());
-        let ledger = SqliteLedger::in_memory().unwrap();
-        let controller = Controller::with_parts(Box::new(ledger), Box::new(store), clock.clone());
-        let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let mut writers = [Writer::new("a", "abc"), Writer::new("b", "bcd")];
-        for _ in 0..24 {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            match random % 10 {
-                which @ 0..=6 => {
-                    let at = (which % 2) as usize;
-                    let result = (writers[at].step <= 3).then(|| writers[at].step(&controller));
-                    if let Some(Err(error)) = &result {
-                        assert_eq!(error.kind(), ErrorKind::SessionEnded, "seed {seed}: {error}");
-                    }
-                    if !matches!(result, Some(Ok(()))) {
-                        let letters = ["abc", "bcd", "ad"][(random >> 8) as usize % 3];
-                        writers[at] = Writer::new(["a", "b"][at], letters);
-                    }
-                }
-                7 => drop(controller.gc(&Caller::local(), &GcOptions::default()).unwrap()),
-                8 => {
-                    assert!(
-                        controller
-                            .remove(&Caller::local(), &build(), &name(["a", "b"][(random >> 8) as usize % 2]))
-                            .is_ok()
-                    );
-                }
-                _ => drop(clock.0.fetch_add(400, Ordering::Relaxed)),
-            }
-            whole(&controller);
-        }
-    }
 }

@@ -1,0 +1,146 @@
+//! A clock that tests move, workspaces of letters, and a writer that stashes one in four steps. No test.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use pannier::controller::{Caller, Clock, Controller, ControllerError};
+use pannier::model::manifest::{PageRef, Root, Totals, page};
+use pannier::model::pack_layout::{Codec, Footer, Frame, MAGIC};
+use pannier::model::progress::Progress;
+use pannier::model::signed_url::file_path;
+use pannier::model::{ChunkRef, Content, Digest, Entry, EntryKind, EntryPath, Timestamp};
+use pannier::protocol::{BuildId, Commit, Open, PackIntent, SessionId, StashName, VerifyOptions};
+
+/// The time, and whether the process `killed` is gone.
+#[derive(Default)]
+pub(crate) struct TestClock(pub(crate) AtomicI64, pub(crate) AtomicBool, bool);
+
+impl TestClock {
+    /// The clock of a controller whose agents are on other machines: leases alone end their sessions.
+    pub(crate) fn of_agents_elsewhere() -> Self {
+        Self(AtomicI64::default(), AtomicBool::default(), true)
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn process(&self) -> Option<String> {
+        (!self.2).then(|| "killed".into())
+    }
+
+    fn is_gone(&self, process: &str) -> bool {
+        process == "killed" && self.1.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) fn build() -> BuildId {
+    BuildId { project: "p".into(), build: "1".into() }
+}
+
+pub(crate) fn name(text: &str) -> StashName {
+    text.parse().unwrap()
+}
+
+/// A workspace of one file for each letter: (root, all chunks as bytes).
+pub(crate) fn manifest(letters: &str) -> (Digest, Vec<Vec<u8>>) {
+    let mut chunks = Vec::new();
+    let mut entries = Vec::new();
+    let mut totals = Totals::default();
+    for letter in letters.bytes() {
+        let bytes = vec![letter; 100];
+        let chunk = ChunkRef { digest: Digest::of(&bytes), len: 100 };
+        chunks.push(bytes);
+        let kind = EntryKind::File(Content { size: 100, listed: false, chunks: [chunk].into() });
+        let path = EntryPath::new([letter]).unwrap();
+        let mtime = Timestamp::default();
+        entries.push(Entry { path, mode: 0o644, mtime, owner: None, xattrs: [].into(), kind });
+        totals.add(entries.last().unwrap());
+    }
+    let bytes = page::encode(&entries);
+    let chunk = ChunkRef { digest: Digest::of(&bytes), len: bytes.len() as u32 };
+    chunks.push(bytes);
+    let first = entries[0].path.clone();
+    let root = Root { totals, pages: vec![PageRef { chunk, entries: entries.len() as u32, first }] }.encode();
+    let id = Digest::of(&root);
+    chunks.push(root);
+    (id, chunks)
+}
+
+pub(crate) fn pack(chunks: &[Vec<u8>]) -> (Vec<u8>, PackIntent) {
+    let mut bytes = MAGIC.to_vec();
+    let plain = chunks.concat();
+    let refs = chunks.iter().map(|c| ChunkRef { digest: Digest::of(c), len: c.len() as u32 }).collect();
+    let len = plain.len() as u32;
+    let frame =
+        Frame { offset: 8, stored_len: len, plain_len: len, codec: Codec::Raw, chunks: 0..chunks.len() };
+    bytes.extend(plain);
+    let end = Footer { frames: vec![frame], chunks: refs }.encode();
+    let footer_digest = Digest::of(&end[..end.len() - 64]);
+    bytes.extend(end);
+    let len = bytes.len() as u64;
+    (bytes, PackIntent { len, footer_digest, crc32c: 0 })
+}
+
+/// One stash as four steps, so that a scheduler can interleave several.
+pub(crate) struct Writer {
+    pub(crate) name: &'static str,
+    pub(crate) root: Digest,
+    pub(crate) chunks: Vec<Vec<u8>>,
+    pub(crate) step: u8,
+    pub(crate) session: SessionId,
+    pub(crate) missing: Vec<bool>,
+    pub(crate) packs: Vec<pannier::model::PackName>,
+}
+
+impl Writer {
+    pub(crate) fn new(name: &'static str, letters: &str) -> Self {
+        let (root, chunks) = manifest(letters);
+        Self { name, root, chunks, step: 0, session: SessionId(0), missing: vec![], packs: vec![] }
+    }
+
+    pub(crate) fn step(&mut self, controller: &Controller) -> Result<(), ControllerError> {
+        let digests: Vec<Digest> = self.chunks.iter().map(|c| Digest::of(c)).collect();
+        match self.step {
+            0 => {
+                let open = Open {
+                    build: build(),
+                    name: name(self.name),
+                    parent: Some(self.root),
+                    resume: None,
+                    digests: vec![],
+                };
+                self.session = controller.open_session(&Caller::local(), &open)?.session;
+            }
+            1 => self.missing = controller.missing(&Caller::local(), self.session, &digests)?,
+            2 => {
+                let kept = self.chunks.iter().zip(&self.missing).filter(|(_, m)| **m).map(|(c, _)| c.clone());
+                let new: Vec<Vec<u8>> = kept.collect();
+                if !new.is_empty() {
+                    let (bytes, intent) = pack(&new);
+                    let signed = controller.sign(&Caller::local(), self.session, &[intent])?;
+                    fs_err::write(file_path(&signed[0].put).unwrap(), bytes).unwrap();
+                    self.packs = vec![signed[0].name];
+                }
+            }
+            _ => {
+                let packs = self.packs.clone();
+                controller
+                    .commit(&Caller::local(), &Commit { session: self.session, root: self.root, packs })?;
+            }
+        }
+        self.step += 1;
+        Ok(())
+    }
+
+    pub(crate) fn run(mut self, controller: &Controller) -> Result<(), ControllerError> {
+        (0..4).try_for_each(|_| self.step(controller))
+    }
+}
+
+pub(crate) fn whole(controller: &Controller) {
+    let report =
+        controller.verify(&Caller::local(), &VerifyOptions::default(), &Progress::default()).unwrap();
+    assert!(report.damaged_packs.is_empty() && report.damaged_stashes.is_empty(), "{report:?}");
+}
