@@ -105,34 +105,45 @@ impl<'a> Follower<'a> {
     /// The packs that hold `digests`, in order: the session's own first, then the index, then the footers of what is
     /// pinned (the index names one pack a chunk, and that one may be gone where the parent's is not).
     fn locate(&mut self, digests: &[Digest]) -> Result<Vec<PackId>, ControllerError> {
-        let own = self.own;
-        let find = |digest: &Digest| {
-            own.binary_search_by_key(digest, |(own, _)| *own)
-                .ok()
-                .and_then(|at| own.get(at))
-                .map(|(_, pack)| *pack)
+        let own = |digest: &Digest| {
+            let at = self.own.binary_search_by_key(digest, |(own, _)| *own).ok()?;
+            self.own.get(at).map(|(_, pack)| *pack)
         };
-        let mut found: HashMap<Digest, PackId> =
-            digests.iter().filter_map(|digest| Some((*digest, find(digest)?))).collect();
-        let rest: Vec<Digest> =
-            digests.iter().filter(|digest| !found.contains_key(digest)).copied().collect();
-        let indexed = self.controller.ledger.locate(self.access, &rest)?;
-        found.extend(rest.iter().zip(indexed).filter_map(|(digest, pack)| Some((*digest, pack?))));
-        if digests.iter().any(|digest| !found.contains_key(digest)) {
-            self.search_pinned(digests, &mut found)?;
+        let mut found: Vec<Option<PackId>> = digests.iter().map(own).collect();
+        let rest: Vec<Digest> = digests
+            .iter()
+            .zip(&found)
+            .filter(|(_, pack)| pack.is_none())
+            .map(|(digest, _)| *digest)
+            .collect();
+        if !rest.is_empty() {
+            let indexed = self.controller.ledger.locate(self.access, &rest)?;
+            found
+                .iter_mut()
+                .filter(|pack| pack.is_none())
+                .zip(indexed)
+                .for_each(|(pack, known)| *pack = known);
         }
-        let pack = |digest: &Digest| found.get(digest).copied().ok_or(ControllerError::MissingChunk(*digest));
-        digests.iter().map(pack).collect()
+        if found.iter().any(Option::is_none) {
+            let pinned = self.search_pinned(digests, &found)?;
+            for (digest, pack) in digests.iter().zip(&mut found).filter(|(_, pack)| pack.is_none()) {
+                *pack = pinned.get(digest).copied();
+            }
+        }
+        let or_missing =
+            |(digest, pack): (&Digest, Option<PackId>)| pack.ok_or(ControllerError::MissingChunk(*digest));
+        digests.iter().zip(found).map(or_missing).collect()
     }
 
     fn search_pinned(
         &self,
         digests: &[Digest],
-        found: &mut HashMap<Digest, PackId>,
-    ) -> Result<(), ControllerError> {
+        known: &[Option<PackId>],
+    ) -> Result<HashMap<Digest, PackId>, ControllerError> {
         use crate::controller::ledger::PackState::{Condemned, Live};
-        let mut wanted: BTreeSet<Digest> =
-            digests.iter().filter(|digest| !found.contains_key(digest)).copied().collect();
+        let unknown = digests.iter().zip(known).filter(|(_, pack)| pack.is_none());
+        let mut wanted: BTreeSet<Digest> = unknown.map(|(digest, _)| *digest).collect();
+        let mut found = HashMap::new();
         for row in self.controller.ledger.pinned(self.session)? {
             if wanted.is_empty() {
                 break;
@@ -147,6 +158,6 @@ impl<'a> Follower<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(found)
     }
 }
