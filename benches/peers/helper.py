@@ -13,6 +13,7 @@ import time
 
 def timed(log, step, command):
     """Runs a shell command; appends its wall seconds and the largest process's peak KiB to `log`. Fails if it fails."""
+    os.sync()  # what the step before left to be written back is not this one's
     started = time.monotonic()
     code = subprocess.run(["bash", "-c", "set -euo pipefail; " + command]).returncode
     seconds = time.monotonic() - started
@@ -94,36 +95,43 @@ def folder_bytes(root):
 
 
 def table(log, title):
-    """Medians over the rounds of ratios within a round, as Markdown."""
-    steps = {}
+    """Medians over the whole rounds of ratios within a round, and their range, as Markdown."""
+    rounds, steps = 0, {}
     with open(log) as lines:
+        waiting = []
         for line in map(json.loads, lines):
-            steps.setdefault(line["step"], []).append(line)
+            if line["step"] == "begin":
+                waiting = []  # what a round that was broken off has left
+            elif line["step"] != "end":
+                waiting.append(line)
+            else:
+                rounds += 1
+                for whole in waiting:
+                    steps.setdefault(whole["step"], []).append(whole)
 
     def values(step, key="seconds"):
         return [line[key] for line in steps.get(step, [])]
 
-    def ratio(mine, peer, key="seconds"):
-        pairs = list(zip(values(mine, key), values(peer, key)))
-        return statistics.median(a / b for a, b in pairs) if pairs and all(b for _, b in pairs) else None
+    def row(label, mine, name, peer, key, unit, form):
+        ratios = [a / b for a, b in zip(values(mine, key), values(peer, key))]
+        if ratios:
+            a, b = (statistics.median(values(step, key)) / unit for step in (mine, peer))
+            middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
+            print(f"| {label} | {a:{form}} | {name}: {b:{form}} | {middle:.2f} ({low:.2f} to {high:.2f}) |")
 
-    print(f"\n### {title} ({len(values('stash'))} rounds)\n")
-    print("| step | pannier | peer | ratio (median) |\n|---|---|---|---|")
-    rows = [("first stash", "stash", "tar, zstd -3", "pack"), ("again, unchanged", "again", "restic", "restic again"),
-            ("again, unchanged", "again", "parallel lstat", "lstat"), ("1 % changed", "changed", "restic", "restic changed"),
-            ("unstash, empty folder", "unstash", "zstd -dc, tar x", "unpack")]
-    for label, mine, name, peer in rows:
-        if (found := ratio(mine, peer)) is not None:
-            a, b = statistics.median(values(mine)), statistics.median(values(peer))
-            print(f"| {label}, wall | {a:.2f} s | {name}: {b:.2f} s | {found:.2f} |")
-    for label, mine, name, peer in [("first stash, stored", "stored", "tar, zstd -3", "packed"),
-                                    ("1 % changed, uploaded", "uploaded", "changed chunks, compressed", "new")]:
-        if (found := ratio(mine, peer, "bytes")) is not None:
-            a, b = (statistics.median(values(step, "bytes")) / 1e6 for step in (mine, peer))
-            print(f"| {label} | {a:.1f} MB | {name}: {b:.1f} MB | {found:.2f} |")
+    print(f"\n### {title} ({rounds} rounds)\n")
+    print("| step | pannier | peer | ratio: median (range) |\n|---|---|---|---|")
+    for label, mine, name, peer in [
+            ("first stash, s", "stash", "tar, zstd -3", "pack"), ("again, unchanged, s", "again", "restic", "restic again"),
+            ("again, unchanged, s", "again", "parallel lstat", "lstat"), ("1 % changed, s", "changed", "restic", "restic changed"),
+            ("unstash, empty folder, s", "unstash", "zstd -dc, tar x", "unpack")]:
+        row(label, mine, name, peer, "seconds", 1, ".2f")
+    for label, mine, name, peer in [("first stash, stored MB", "stored", "tar, zstd -3", "packed"),
+                                    ("1 % changed, uploaded MB", "uploaded", "changed chunks, compressed", "new")]:
+        row(label, mine, name, peer, "bytes", 1e6, ".1f")
     for step in ("stash", "again", "changed", "unstash"):
         if peaks := values(step, "peak_kib"):
-            print(f"| {step}, peak memory | {max(peaks) / 1024:.0f} MiB (largest) | | |")
+            print(f"| {step}, largest peak memory, MiB | {max(peaks) / 1024:.0f} | | |")
 
 
 def main(verb, *arguments):
@@ -138,6 +146,8 @@ def main(verb, *arguments):
             summary = json.load(said)
         record(arguments[0], "uploaded", bytes=summary["uploaded_bytes"])
         record(arguments[0], "new", bytes=summary["new_stored_bytes"])
+    elif verb == "mark":
+        record(arguments[0], arguments[1])
     elif verb == "change":
         change(arguments[0], int(arguments[1]))
     else:
