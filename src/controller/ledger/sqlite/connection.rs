@@ -48,14 +48,13 @@ impl SqliteLedger {
         let known = MIGRATIONS.len() as i64;
         let found = version(&connection)?;
         match found {
-            found if found == known => {}
-            found if found > known => return Err(LedgerError::NewerSchema { found, known }),
+            found if found == known => Ok(()),
+            found if found > known => Err(LedgerError::NewerSchema { found, known }),
             _ => {
                 use_wal(&connection)?;
-                self.migrate(&mut connection, creation)?;
+                self.migrate(&mut connection, creation)
             }
         }
-        Pool::give_cache(&connection)
     }
 
     fn migrate(

@@ -17,12 +17,8 @@ use crate::controller::ledger::LedgerError;
 pub(super) const BUSY: Duration = Duration::from_secs(60);
 /// Prepared statements that are kept; more than there are.
 const STATEMENTS: usize = 64;
-/// Pages that the writer holds, in KiB; what exceeds them goes to the log before the commit.
-const WRITER_CACHE_KIB: i64 = 16 << 10;
-/// Pages that one reader holds, in KiB: a few thousand inner pages of trees. Leaves of a large index come from the
-/// kernel's cache; digests are uniform, so keeping some of them here would not help.
-const READER_CACHE_KIB: i64 = 4 << 10;
-/// Readers of one process: 64 MiB of pages at most.
+/// Readers of one process. Each connection holds 2 MB of pages, SQLite's own default: enough for the inner pages of a
+/// batch that is asked in order. Leaves of a large index come from the kernel's cache; 16 MiB made lookups slower.
 const MOST_READERS: usize = 16;
 
 /// One writer and its readers.
@@ -59,11 +55,6 @@ impl Pool {
     pub(super) fn writer(&self) -> MutexGuard<'_, Connection> {
         // A panic in mid-transaction has rolled it back; the connection itself stays sound.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Gives the writer its cache. Not at once: this reads the schema, and the file may be none of ours.
-    pub(super) fn give_cache(writer: &Connection) -> Result<(), LedgerError> {
-        Ok(writer.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?)
     }
 
     /// Lends `work` a connection that no write holds up; the writer where there can be no other, or none was needed.
@@ -137,7 +128,6 @@ fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(path, flags)?;
     set_up(&connection)?;
-    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     // Writable only because WAL notes who reads up to where.
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
