@@ -6,6 +6,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::model::Digest;
 use crate::model::progress::Progress;
 use crate::pack::ranges::{self, Fetch};
 use crate::pack::{FrameDecoder, frame};
@@ -29,12 +30,13 @@ pub struct FetchStats {
     pub decoded_bytes: u64,
 }
 
-/// A place in a file that wants a chunk.
+/// A place in a file that wants a chunk, so many times in a row: a hole is one want, whatever its size.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Want {
     place: Place,
     file: FileId,
     offset: u64,
+    times: u64,
 }
 
 /// A frame whose stored bytes are there.
@@ -101,11 +103,17 @@ pub(super) fn fetch_into(
 fn wants(stash: &OpenStash<'_>, restore: &Restore<'_>) -> Result<Vec<Want>, AgentError> {
     let mut wants = Vec::new();
     for (file, path, content) in restore.wanted() {
+        let mut runs: Vec<(Digest, u64, u64)> = Vec::new();
         let mut offset = 0;
-        for chunk in stash.chunks_of(path, content)? {
-            let place = stash.place(&chunk.digest, path)?;
-            wants.push(Want { place, file, offset });
+        stash.each_chunk(path, content, |chunk| {
+            match runs.last_mut() {
+                Some((digest, _, times)) if *digest == chunk.digest => *times += 1,
+                _ => runs.push((chunk.digest, offset, 1)),
+            }
             offset += u64::from(chunk.len);
+        })?;
+        for (digest, offset, times) in runs {
+            wants.push(Want { place: stash.place(&digest, path)?, file, offset, times });
         }
     }
     wants.sort_unstable();
@@ -174,7 +182,13 @@ fn write_frame(
     for (index, (_, bytes)) in frame::slices(chunks, plain).enumerate() {
         let chunk = (layout.chunks.start + index) as u32;
         while let Some(want) = wants.next_if(|want| want.place.chunk == chunk) {
-            restore.write(want.file, want.offset, bytes)?;
+            if want.times > 1 && bytes.iter().all(|&byte| byte == 0) {
+                restore.write_zeros(want.file, want.offset, want.times * bytes.len() as u64)?;
+                continue;
+            }
+            for time in 0..want.times {
+                restore.write(want.file, want.offset + time * bytes.len() as u64, bytes)?;
+            }
         }
     }
     Ok(())

@@ -146,17 +146,32 @@ impl<'a> OpenStash<'a> {
 
     /// The chunks of a file in order, with chunk lists replaced by what they list.
     pub fn chunks_of(&self, what: &dyn fmt::Display, content: &Content) -> Result<Vec<ChunkRef>, AgentError> {
-        if !content.listed {
-            return Ok(content.chunks.to_vec());
-        }
         let mut chunks = Vec::new();
+        self.each_chunk(what, content, |chunk| chunks.push(chunk))?;
+        Ok(chunks)
+    }
+
+    /// As [`OpenStash::chunks_of`], one by one: a hole of many TiB is many millions of them.
+    pub(super) fn each_chunk(
+        &self,
+        what: &dyn fmt::Display,
+        content: &Content,
+        mut each: impl FnMut(ChunkRef),
+    ) -> Result<(), AgentError> {
+        if !content.listed {
+            content.chunks.iter().for_each(|chunk| each(*chunk));
+            return Ok(());
+        }
+        let mut size = 0;
         InOrder::new(self).read(&content.chunks, what, |bytes| {
-            chunks.extend(chunk_list::decode(bytes).map_err(|source| self.manifest_error(source))?);
+            for chunk in chunk_list::decode(bytes).map_err(|source| self.manifest_error(source))? {
+                size += u64::from(chunk.len);
+                each(chunk);
+            }
             Ok(())
         })?;
-        let size: u64 = chunks.iter().map(|chunk| u64::from(chunk.len)).sum();
         match size == content.size {
-            true => Ok(chunks),
+            true => Ok(()),
             false => {
                 Err(self
                     .manifest_error(ManifestError::Damaged("chunk list", "its lengths are not the file's")))

@@ -15,11 +15,21 @@ use super::cdc;
 /// The largest chunk of a hole: no cut is ever found in zeros (a test holds this), so all but the last are this.
 static ZEROS: [u8; MAX_CHUNK_BYTES] = [0; MAX_CHUNK_BYTES];
 static ZEROS_DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::of(&ZEROS));
+/// The chunk list that ends after nothing but such chunks, and how many it lists.
+static ZEROS_LIST: LazyLock<(ChunkRef, u64)> = LazyLock::new(|| {
+    let mut list = vec![ChunkRef { digest: *ZEROS_DIGEST, len: MAX_CHUNK_BYTES as u32 }];
+    while !chunk_list::ends_after(&ZEROS_DIGEST, list.len()) {
+        list.push(list[0]);
+    }
+    let bytes = chunk_list::encode(&list);
+    (ChunkRef { digest: Digest::of(&bytes), len: bytes.len() as u32 }, list.len() as u64)
+});
 
 /// Cuts files, one after another, with one buffer.
 ///
 /// The same bytes give the same [`Content`] and the same calls of the sink, however they are pushed. The sink gets
-/// every chunk of the file, and chunk lists where the file needs them, a repeated chunk as often as it occurs.
+/// every chunk of the file, and chunk lists where the file needs them; what is the same as the one before it, as in a
+/// hole, is given once.
 #[derive(Debug, Default)]
 pub struct Chunker {
     /// Bytes of the file that are not cut yet; fewer than [`MAX_CHUNK_BYTES`] between two calls.
@@ -52,9 +62,10 @@ impl Chunker {
     pub fn push_zeros(&mut self, mut len: u64, sink: &mut impl FnMut(Digest, &[u8])) {
         while len > 0 {
             if self.pending.is_empty() && len >= MAX_CHUNK_BYTES as u64 {
-                self.size += MAX_CHUNK_BYTES as u64;
-                self.chunks.add_named(*ZEROS_DIGEST, &ZEROS, sink);
-                len -= MAX_CHUNK_BYTES as u64;
+                let count = len / MAX_CHUNK_BYTES as u64;
+                self.size += count * MAX_CHUNK_BYTES as u64;
+                self.chunks.add_zeros(count, sink);
+                len %= MAX_CHUNK_BYTES as u64;
             } else {
                 let step = len.min((MAX_CHUNK_BYTES - self.pending.len()) as u64);
                 self.push(&ZEROS[..step as usize], sink);
@@ -132,6 +143,8 @@ struct ChunkRefs {
     run: Vec<ChunkRef>,
     /// Lists that were written out.
     lists: Vec<ChunkRef>,
+    /// The chunk that the sink was given last.
+    given: Option<Digest>,
     /// Whether the file has too many chunks to stand in line.
     listed: bool,
 }
@@ -144,8 +157,26 @@ impl ChunkRefs {
         self.add_named(digest, chunk, sink);
     }
 
+    /// Adds the largest chunk of zeros `count` times. Lists of nothing else are all the same, so the first of them
+    /// stands for the others: a hole of a TiB is a thousand references, not four million.
+    fn add_zeros(&mut self, mut count: u64, sink: &mut impl FnMut(Digest, &[u8])) {
+        let (list, list_chunks) = *ZEROS_LIST;
+        while count > 0 {
+            if count >= list_chunks && self.run.is_empty() && self.lists.last() == Some(&list) {
+                let lists = count / list_chunks;
+                self.lists.extend((0..lists).map(|_| list));
+                count -= lists * list_chunks;
+            } else {
+                self.add_named(*ZEROS_DIGEST, &ZEROS, sink);
+                count -= 1;
+            }
+        }
+    }
+
     fn add_named(&mut self, digest: Digest, chunk: &[u8], sink: &mut impl FnMut(Digest, &[u8])) {
-        sink(digest, chunk);
+        if self.given.replace(digest) != Some(digest) {
+            sink(digest, chunk);
+        }
         self.run.push(ChunkRef { digest, len: chunk.len() as u32 });
         if self.listed {
             self.write_list_if_ended(sink);
@@ -167,9 +198,11 @@ impl ChunkRefs {
 
     fn write_list(&mut self, sink: &mut impl FnMut(Digest, &[u8])) {
         let bytes = chunk_list::encode(&self.run);
-        let digest = Digest::of(&bytes);
-        sink(digest, &bytes);
-        self.lists.push(ChunkRef { digest, len: bytes.len() as u32 });
+        let list = ChunkRef { digest: Digest::of(&bytes), len: bytes.len() as u32 };
+        if self.lists.last() != Some(&list) {
+            sink(list.digest, &bytes);
+        }
+        self.lists.push(list);
         self.run.clear();
     }
 
@@ -273,6 +306,36 @@ mod tests {
         assert!(before.len() > 3);
         let moved = after.iter().filter(|list| !before.contains(list)).count();
         assert_eq!(moved, 1, "of {} lists", before.len());
+    }
+
+    /// Proves that a hole of 8 TiB, as a hostile tar may claim, costs a few thousand steps, and says the same as one
+    /// that is put together chunk by chunk.
+    #[test]
+    fn a_huge_hole_is_cut_as_its_chunks_would_be() {
+        let (mut given, mut sink_bytes) = (0, 0);
+        let mut chunker = Chunker::new();
+        chunker.push(&noise(9, 300_000), &mut |_: Digest, _: &[u8]| {});
+        let mut sink = |_: Digest, bytes: &[u8]| {
+            given += 1;
+            sink_bytes += bytes.len();
+        };
+        chunker.push_zeros(8 << 40, &mut sink);
+        let content = chunker.finish(&mut sink);
+        assert!(given < 20 && sink_bytes < 4 << 20, "{given} calls, {sink_bytes} bytes");
+        assert_eq!(content.size, (8 << 40) + 300_000);
+
+        let counted = |lists: u64| {
+            let (mut in_one, mut one_by_one) = (ChunkRefs::default(), ChunkRefs::default());
+            let (mut first, mut second) = (Vec::new(), Vec::new());
+            in_one.add(b"head", &mut |digest, _: &[u8]| first.push(digest));
+            one_by_one.add(b"head", &mut |digest, _: &[u8]| second.push(digest));
+            let zeros = lists * ZEROS_LIST.1 + 7;
+            in_one.add_zeros(zeros, &mut |digest, _: &[u8]| first.push(digest));
+            (0..zeros).for_each(|_| one_by_one.add_zeros(1, &mut |digest, _: &[u8]| second.push(digest)));
+            let whole = (in_one.finish(&mut |digest, _: &[u8]| first.push(digest)), first);
+            assert_eq!(whole, (one_by_one.finish(&mut |digest, _: &[u8]| second.push(digest)), second));
+        };
+        (0..5).for_each(counted);
     }
 
     #[test]

@@ -11,6 +11,19 @@ use crate::model::manifest::{Root, chunk_list, page};
 use crate::model::{Digest, Entry};
 use crate::protocol::SessionId;
 
+/// Pages that are followed together, …
+const PAGES_AT_ONCE: usize = 64;
+/// … and chunks of large files that are looked up together: 10 MB of digests.
+const CHUNKS_AT_ONCE: usize = 1 << 18;
+
+/// What some pages need.
+struct Needs {
+    /// Chunks whose packs are not known yet, each with the page that needs it.
+    chunks: Vec<(Digest, usize)>,
+    /// For each page: packs that it needs.
+    packs: Vec<BTreeSet<PackId>>,
+}
+
 /// Where everything that a root refers to stands.
 pub(super) struct References {
     pub(super) root: Root,
@@ -51,40 +64,68 @@ impl<'a> Follower<'a> {
         let digests: Vec<Digest> = root.pages.iter().map(|page| page.chunk.digest).collect();
         let known = self.controller.ledger.page_packs(self.access, &digests)?;
         let mut packs = BTreeSet::from([root_pack]);
-        let mut pages = Vec::new();
+        let mut unknown = Vec::new();
         for (digest, known) in digests.into_iter().zip(known) {
-            let needed = match known {
-                Some(known) => known,
-                None => {
-                    let needed = self.page(digest)?;
-                    pages.push((digest, needed.clone()));
-                    needed
-                }
-            };
-            packs.extend(needed);
+            match known {
+                Some(known) => packs.extend(known),
+                None => unknown.push(digest),
+            }
         }
+        let mut pages = Vec::with_capacity(unknown.len());
+        for group in unknown.chunks(PAGES_AT_ONCE) {
+            pages.extend(self.pages(group)?);
+        }
+        pages.iter().for_each(|(_, needed)| packs.extend(needed));
         let manifest_packs = self.manifest_packs.into_iter().collect();
         Ok(References { root, pages, packs: packs.into_iter().collect(), manifest_packs })
     }
 
-    fn page(&mut self, digest: Digest) -> Result<Vec<PackId>, ControllerError> {
-        let (pack, bytes) = self.manifest_part(digest)?;
-        let mut packs = BTreeSet::from([pack]);
-        let entries = page::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
-        let (mut chunks, mut lists) = (Vec::new(), Vec::new());
-        for content in entries.iter().filter_map(Entry::content) {
-            let target = if content.listed { &mut lists } else { &mut chunks };
-            target.extend(content.chunks.iter().map(|chunk| chunk.digest));
-        }
-        packs.extend(self.locate(&chunks)?);
-        for digest in lists {
+    /// Each page with the packs that it and its files need.
+    fn pages(&mut self, digests: &[Digest]) -> Result<Vec<(Digest, Vec<PackId>)>, ControllerError> {
+        let mut needs = Needs { chunks: Vec::new(), packs: vec![BTreeSet::new(); digests.len()] };
+        for (page, &digest) in digests.iter().enumerate() {
             let (pack, bytes) = self.manifest_part(digest)?;
-            packs.insert(pack);
-            let list =
-                chunk_list::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
-            packs.extend(self.locate(&list.iter().map(|chunk| chunk.digest).collect::<Vec<_>>())?);
+            needs.packs[page].insert(pack);
+            let entries =
+                page::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
+            for content in entries.iter().filter_map(Entry::content) {
+                let chunks = content.runs().map(|chunk| chunk.digest);
+                match content.listed {
+                    false => needs.chunks.extend(chunks.map(|digest| (digest, page))),
+                    true => { chunks }.try_for_each(|list| self.list(list, page, &mut needs))?,
+                }
+            }
         }
-        Ok(packs.into_iter().collect())
+        self.settle(&mut needs)?;
+        let packs = needs.packs.into_iter().map(|packs| packs.into_iter().collect());
+        Ok(digests.iter().copied().zip(packs).collect())
+    }
+
+    fn list(&mut self, digest: Digest, page: usize, needs: &mut Needs) -> Result<(), ControllerError> {
+        let (pack, bytes) = self.manifest_part(digest)?;
+        needs.packs[page].insert(pack);
+        let list =
+            chunk_list::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
+        needs.chunks.extend(list.iter().map(|chunk| (chunk.digest, page)));
+        if needs.chunks.len() >= CHUNKS_AT_ONCE { self.settle(needs) } else { Ok(()) }
+    }
+
+    /// Finds the packs of the chunks that are needed. In the order of digests, which is that of the index: the same
+    /// look-ups in the order of paths read every part of a large index again and again.
+    fn settle(&self, needs: &mut Needs) -> Result<(), ControllerError> {
+        needs.chunks.sort_unstable();
+        needs.chunks.dedup();
+        let mut digests: Vec<Digest> = needs.chunks.iter().map(|(digest, _)| *digest).collect();
+        digests.dedup();
+        let found = self.locate(&digests)?;
+        let mut found = digests.into_iter().zip(found).peekable();
+        for (digest, page) in needs.chunks.drain(..) {
+            while found.next_if(|(at, _)| *at < digest).is_some() {}
+            if let Some((_, pack)) = found.peek() {
+                needs.packs[page].insert(*pack);
+            }
+        }
+        Ok(())
     }
 
     fn manifest_part(&mut self, digest: Digest) -> Result<(PackId, Vec<u8>), ControllerError> {
@@ -104,7 +145,7 @@ impl<'a> Follower<'a> {
 
     /// The packs that hold `digests`, in order: the session's own first, then the index, then the footers of what is
     /// pinned (the index names one pack a chunk, and that one may be gone where the parent's is not).
-    fn locate(&mut self, digests: &[Digest]) -> Result<Vec<PackId>, ControllerError> {
+    fn locate(&self, digests: &[Digest]) -> Result<Vec<PackId>, ControllerError> {
         let own = |digest: &Digest| {
             let at = self.own.binary_search_by_key(digest, |(own, _)| *own).ok()?;
             self.own.get(at).map(|(_, pack)| *pack)

@@ -117,7 +117,7 @@ impl<'a> Remains<'a> {
     fn contents(&mut self, entries: &[Entry]) -> Result<(), ControllerError> {
         let mut chunks = Vec::new();
         for content in entries.iter().filter_map(Entry::content) {
-            let own = content.chunks.iter().map(|chunk| chunk.digest);
+            let own = content.runs().map(|chunk| chunk.digest);
             if !content.listed {
                 chunks.extend(own);
                 continue;

@@ -95,8 +95,8 @@ impl Controller {
             let digest = page.chunk.digest;
             let entries = page::decode(&read(digest)?).map_err(broken(digest))?;
             for content in entries.iter().filter_map(Entry::content) {
-                content.chunks.iter().try_for_each(|chunk| present(chunk.digest))?;
-                for list in content.chunks.iter().filter(|_| content.listed) {
+                content.runs().try_for_each(|chunk| present(chunk.digest))?;
+                for list in content.runs().filter(|_| content.listed) {
                     let chunks = chunk_list::decode(&read(list.digest)?).map_err(broken(list.digest))?;
                     chunks.iter().try_for_each(|chunk| present(chunk.digest))?;
                 }

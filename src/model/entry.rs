@@ -53,6 +53,13 @@ pub struct Content {
     pub chunks: Box<[ChunkRef]>,
 }
 
+impl Content {
+    /// The chunks, but for those that are the same as the one before them: in a hole of many TiB that is all but one.
+    pub fn runs(&self) -> impl Iterator<Item = &ChunkRef> {
+        self.chunks.chunk_by(|one, next| one == next).filter_map(|run| run.first())
+    }
+}
+
 /// A chunk by name and plaintext length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChunkRef {

@@ -69,7 +69,7 @@ pub enum RestoreError {
         /// Where they would go.
         offset: u64,
         /// How many there are.
-        len: usize,
+        len: u64,
     },
     /// A number that names no file.
     #[error("there is no file {0} in this restore")]

@@ -94,25 +94,58 @@ impl<'a> Restore<'a> {
     /// Takes `bytes` at `offset` of a wanted file. From any thread, in any order, each byte once; whoever brings
     /// the last one also gives the file its metadata.
     pub fn write(&self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), RestoreError> {
+        let len = bytes.len() as u64;
+        let size = self.check_piece(file, offset, len)?;
+        if len == size {
+            self.write_whole(file.0, bytes)?;
+        } else if !bytes.is_empty() {
+            let write = |open: &File| write_at(open, offset, bytes).map(drop);
+            self.write_piece(file, (offset, len), size, write)?;
+        }
+        self.count_bytes(len);
+        Ok(())
+    }
+
+    /// As [`Restore::write`] for `len` zeros: a hole, which takes no longer for being large.
+    pub fn write_zeros(&self, file: FileId, offset: u64, len: u64) -> Result<(), RestoreError> {
+        let size = self.check_piece(file, offset, len)?;
+        if len > 0 {
+            self.write_piece(file, (offset, len), size, |_| Ok(()))?;
+        }
+        self.count_bytes(len);
+        Ok(())
+    }
+
+    /// The size of the wanted file that such a piece lies in.
+    fn check_piece(&self, file: FileId, offset: u64, len: u64) -> Result<u64, RestoreError> {
         let FileId(index) = file;
         let entry = self.site.tree.entries.get(index).ok_or(RestoreError::NoSuchFile(index))?;
-        let refused = || RestoreError::NotWanted { path: entry.path.clone(), offset, len: bytes.len() };
-        let content = entry.content().filter(|_| self.site.is_staged(index)).ok_or_else(refused)?;
-        let end = offset.checked_add(bytes.len() as u64).filter(|&end| end <= content.size);
-        if end.is_none() || self.site.stats[index].get().is_some() {
-            return Err(refused());
-        }
-        if bytes.len() as u64 == content.size {
-            self.write_whole(index, bytes)?;
-        } else if !bytes.is_empty() {
-            let file = self.begin_piece(index, content.size)?;
-            write_at(&file, offset, bytes).map_err(at("write", &entry.path))?;
-            self.end_piece(index, &file, bytes.len() as u64)
-                .map_err(|error| error.unwrap_or_else(refused))?;
-        }
-        self.progress.done_bytes.add(bytes.len() as u64);
-        self.written_bytes.fetch_add(bytes.len() as u64, Relaxed);
-        Ok(())
+        let content = entry.content().filter(|_| self.site.is_staged(index));
+        let fits = |size: u64| offset.checked_add(len).is_some_and(|end| end <= size);
+        let size = content.map(|content| content.size).filter(|&size| fits(size));
+        size.filter(|_| self.site.stats[index].get().is_none()).ok_or_else(|| self.refused(file, offset, len))
+    }
+
+    fn refused(&self, file: FileId, offset: u64, len: u64) -> RestoreError {
+        RestoreError::NotWanted { path: self.site.entry(file.0).path.clone(), offset, len }
+    }
+
+    fn write_piece(
+        &self,
+        file: FileId,
+        (offset, len): (u64, u64),
+        size: u64,
+        write: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<(), RestoreError> {
+        let open = self.begin_piece(file.0, size)?;
+        write(&open).map_err(at("write", &self.site.entry(file.0).path))?;
+        self.end_piece(file.0, &open, len)
+            .map_err(|error| error.unwrap_or_else(|| self.refused(file, offset, len)))
+    }
+
+    fn count_bytes(&self, len: u64) {
+        self.progress.done_bytes.add(len);
+        self.written_bytes.fetch_add(len, Relaxed);
     }
 
     /// Lets everything appear: links, deletions, renames, metadata of folders.
