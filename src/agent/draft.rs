@@ -15,6 +15,9 @@ use super::error::Problem;
 use super::held::Held;
 use super::read_file::ReadFile;
 
+/// Entries that are made at once: a few MB.
+const ENTRIES_AT_ONCE: usize = 16 << 10;
+
 /// The entries of a stash under way, in path order.
 pub(super) struct Draft {
     /// What the walk found; the stat of a file that was read is that of the state that was read.
@@ -97,9 +100,13 @@ impl Draft {
             .fold((0, 0), |(files, bytes), (index, _)| (files + 1, bytes + self.found[index].stat.size))
     }
 
-    /// The entries of the stash, in path order.
-    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {
-        (0..self.found.len()).filter_map(|index| self.entry(index))
+    /// The entries of the stash, in path order; made side by side, some thousands at a time.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + Send {
+        let blocks = (0..self.found.len()).step_by(ENTRIES_AT_ONCE);
+        blocks.flat_map(|start| {
+            let block = start..self.found.len().min(start + ENTRIES_AT_ONCE);
+            block.into_par_iter().filter_map(|index| self.entry(index)).collect::<Vec<Entry>>()
+        })
     }
 
     /// Whether everything in the cache was hit and nothing else is known, so that writing it again changes nothing.

@@ -23,7 +23,7 @@ pub(super) struct Manifest {
 
 /// Cuts `entries` into pages and feeds every page that `parent` does not list, then the root unless it is `parent`.
 pub(super) fn feed_manifest(
-    entries: impl Iterator<Item = Entry>,
+    entries: impl Iterator<Item = Entry> + Send,
     parent: Option<&Root>,
     feed: &mut Feed<'_>,
 ) -> Result<Manifest, AgentError> {
@@ -31,13 +31,12 @@ pub(super) fn feed_manifest(
         parent.iter().flat_map(|root| &root.pages).map(|page| page.chunk.digest).collect();
     let mut root = Root::default();
     let mut pages = Pages::new(entries);
-    loop {
-        let batch: Vec<Vec<Entry>> = pages.by_ref().take(PAGES_AT_ONCE).collect();
-        if batch.is_empty() {
-            break;
-        }
-        let encoded: Vec<(Vec<u8>, PageRef)> =
-            batch.par_iter().filter_map(|entries| encode(entries)).collect();
+    let mut next = pages.batch();
+    while !next.is_empty() {
+        let batch = std::mem::take(&mut next);
+        let encode_all = || batch.par_iter().filter_map(|entries| encode(entries)).collect();
+        let (gathered, encoded): (_, Vec<(Vec<u8>, PageRef)>) = rayon::join(|| pages.batch(), encode_all);
+        next = gathered;
         for (bytes, page) in encoded {
             if !known.contains(&page.chunk.digest) {
                 feed.manifest_chunk(page.chunk.digest, &bytes)?;
@@ -72,6 +71,11 @@ struct Pages<I> {
 impl<I: Iterator<Item = Entry>> Pages<I> {
     fn new(entries: I) -> Self {
         Self { entries, cutter: page::Cutter::default(), totals: Totals::default() }
+    }
+
+    /// The next pages that are encoded together; none at the end.
+    fn batch(&mut self) -> Vec<Vec<Entry>> {
+        self.take(PAGES_AT_ONCE).collect()
     }
 }
 

@@ -35,7 +35,7 @@ impl Members {
     }
 
     /// The entries of the manifest: data with the first path of each inode, every name with the same metadata.
-    pub(super) fn into_entries(mut self) -> Result<impl Iterator<Item = Entry>, AgentError> {
+    pub(super) fn into_entries(mut self) -> Result<impl Iterator<Item = Entry> + Send, AgentError> {
         for (owner, mut names) in std::mem::take(&mut self.names) {
             let Some(data) = self.entries.get(&owner).cloned() else { continue };
             names.push(owner);

@@ -1,6 +1,7 @@
 //! `stash`: a workspace into the store, moving only what the store misses.
 
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Instant;
 
 use crate::model::Digest;
@@ -101,11 +102,14 @@ pub fn stash(
     // The commit of a large stash wants memory of its own.
     drop(cache);
     let problems = draft.into_problems();
-    let committed = commit(remote, uploaded, &manifest)?;
+    let committed = thread::scope(|scope| {
+        // Beside the commit: a cache whose stash was never committed only makes the next run ask about every digest.
+        if let (Some(file), Some(writer)) = (&request.cache_file, writer) {
+            scope.spawn(|| save_cache(writer, file, remote, &manifest));
+        }
+        commit(remote, uploaded, &manifest)
+    })?;
     tracing::debug!(elapsed = ?clock.elapsed(), "committed");
-    if let (Some(file), Some(writer)) = (&request.cache_file, writer) {
-        save_cache(writer, file, remote, &manifest);
-    }
     Ok(Stashed { committed, stats, unopened, problems })
 }
 

@@ -101,19 +101,21 @@ impl StatCacheWriter {
 }
 
 /// One record for each inode, the last that was pushed, and the slots that lead to them; `None` if they are too many.
-fn index(pushed: Vec<Record>) -> Option<(Vec<Record>, Vec<u32>)> {
-    let slot_count = pushed.len().checked_mul(2)?.max(2).checked_next_power_of_two()?;
+fn index(mut records: Vec<Record>) -> Option<(Vec<Record>, Vec<u32>)> {
+    let slot_count = records.len().checked_mul(2)?.max(2).checked_next_power_of_two()?;
     u32::try_from(slot_count).ok()?;
     let mut slots = vec![0u32; slot_count];
-    let mut records: Vec<Record> = Vec::with_capacity(pushed.len());
-    for record in pushed {
+    let mut kept = 0;
+    for next in 0..records.len() {
+        let record = records[next];
         let (dev, ino) = (record.key.dev, record.key.ino);
         let mut slot = first_slot(dev, ino, slot_count as u64) as usize;
         loop {
             // The slots are at most half full, so a free one comes.
             let Some(index) = slots[slot].checked_sub(1) else {
-                records.push(record);
-                slots[slot] = records.len() as u32;
+                records[kept] = record;
+                kept += 1;
+                slots[slot] = kept as u32;
                 break;
             };
             let known = &mut records[index as usize];
@@ -124,6 +126,7 @@ fn index(pushed: Vec<Record>) -> Option<(Vec<Record>, Vec<u32>)> {
             slot = (slot + 1) % slot_count;
         }
     }
+    records.truncate(kept);
     Some((records, slots))
 }
 

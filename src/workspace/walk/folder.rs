@@ -35,6 +35,15 @@ pub(super) struct Folder {
     pub(super) ignore: Option<Arc<IgnoreLevel>>,
 }
 
+/// A folder that was listed.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) handle: OwnedFd,
+    pub(super) names: Names,
+    /// The rules that hold in it.
+    pub(super) ignore: Option<Arc<IgnoreLevel>>,
+}
+
 /// Some names of a folder to look at.
 #[derive(Debug)]
 pub(super) struct Part {
@@ -48,6 +57,9 @@ pub(super) struct Part {
     pub(super) range: Range<usize>,
     /// The rules that hold in it.
     pub(super) ignore: Option<Arc<IgnoreLevel>>,
+    /// The folder, still open, if these are all its names. Parts that wait for a thread open it again, so that their
+    /// number does not count against the limit of handles.
+    pub(super) handle: Option<OwnedFd>,
 }
 
 /// What the selection wants of a path.
@@ -59,7 +71,7 @@ struct Choice {
 
 impl Walker<'_> {
     /// Lists a folder; if it cannot be listed, the listing that says so.
-    pub(super) fn list(&self, folder: &Folder) -> Result<(Names, Option<Arc<IgnoreLevel>>), Listing> {
+    pub(super) fn list(&self, folder: &Folder) -> Result<Listed, Listing> {
         let unreadable = |errno: Errno| Listing {
             skipped: vec![skipped(&folder.path, SkipReason::Unreadable(errno.into()))],
             ..Listing::default()
@@ -75,7 +87,7 @@ impl Walker<'_> {
         if self.selection.uses_gitignore() && names.contains(b".gitignore") {
             ignore = read_ignore_file(&handle, &folder.path, ".gitignore", ignore);
         }
-        Ok((names, ignore))
+        Ok(Listed { handle, names, ignore })
     }
 
     fn open(&self, path: &[u8]) -> rustix::io::Result<OwnedFd> {
@@ -83,9 +95,9 @@ impl Walker<'_> {
     }
 
     /// Looks at each name of `part`; gives the entries, and the folders among them that are to be listed.
-    pub(super) fn look_at(&self, part: &Part) -> (Listing, Vec<Folder>) {
+    pub(super) fn look_at(&self, mut part: Part) -> (Listing, Vec<Folder>) {
         let (mut listing, mut folders) = (Listing::default(), Vec::new());
-        let handle = match self.open(&part.path) {
+        let handle = match part.handle.take().map_or_else(|| self.open(&part.path), Ok) {
             Err(Errno::NOENT) => return (listing, folders),
             Err(errno) => {
                 listing.skipped.push(skipped(&part.path, SkipReason::Unreadable(errno.into())));
@@ -93,6 +105,7 @@ impl Walker<'_> {
             }
             Ok(handle) => handle,
         };
+        let part = &part;
         let mut path = part.path.to_vec();
         if !path.is_empty() {
             path.push(b'/');

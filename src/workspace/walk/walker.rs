@@ -9,14 +9,13 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::model::entry_path::Printable;
 use crate::model::progress::Progress;
-use crate::workspace::select::{IgnoreLevel, Selection};
+use crate::workspace::select::Selection;
 
 use super::assemble::{Listing, assemble};
 use super::calls::Calls;
 use super::error::WalkError;
-use super::folder::{Folder, Part, read_ignore_file};
+use super::folder::{Folder, Listed, Part, read_ignore_file};
 use super::found::{Walk, WalkOptions};
-use super::names::Names;
 use super::skipped::{SkipReason, Skipped};
 
 /// A folder of more names than this is looked at in parts of as many, by several threads.
@@ -116,44 +115,42 @@ impl Walker<'_> {
     fn spawn<'scope>(&'scope self, scope: &rayon::Scope<'scope>, folder: Folder) {
         scope.spawn(move |scope| match self.list(&folder) {
             Err(listing) => self.finish(folder.listing, listing),
-            Ok((names, ignore)) => self.look(scope, folder, names, ignore.as_ref()),
+            Ok(listed) => self.look(scope, folder, listed),
         });
     }
 
     /// Looks at the names of a folder, here or, if there are many, in parts on the pool.
-    fn look<'scope>(
-        &'scope self,
-        scope: &rayon::Scope<'scope>,
-        folder: Folder,
-        names: Names,
-        ignore: Option<&Arc<IgnoreLevel>>,
-    ) {
+    fn look<'scope>(&'scope self, scope: &rayon::Scope<'scope>, folder: Folder, listed: Listed) {
         let Folder { listing, path, .. } = folder;
+        let Listed { handle, names, ignore } = listed;
         let (path, names): (Arc<[u8]>, _) = (path.into(), Arc::new(names));
-        let part = |listing, range| Part {
+        let part = |listing, range, handle| Part {
             listing,
             path: Arc::clone(&path),
             names: Arc::clone(&names),
             range,
-            ignore: ignore.cloned(),
+            ignore: ignore.clone(),
+            handle,
         };
         if names.len() <= PART_NAMES {
-            return self.run(scope, &part(listing, 0..names.len()));
+            return self.run(scope, part(listing, 0..names.len(), Some(handle)));
         }
+        drop(handle);
         let starts = (0..names.len()).step_by(PART_NAMES);
         let parts: Vec<Part> =
-            starts.map(|start| part(self.new_listing(), start..start + PART_NAMES)).collect();
+            starts.map(|start| part(self.new_listing(), start..start + PART_NAMES, None)).collect();
         let ids = parts.iter().map(|part| part.listing).collect();
         self.finish(listing, Listing { parts: ids, ..Listing::default() });
         for part in parts {
-            scope.spawn(move |scope| self.run(scope, &part));
+            scope.spawn(move |scope| self.run(scope, part));
         }
     }
 
     /// Looks at a part of a folder's names and sets out for the folders among them.
-    fn run<'scope>(&'scope self, scope: &rayon::Scope<'scope>, part: &Part) {
+    fn run<'scope>(&'scope self, scope: &rayon::Scope<'scope>, part: Part) {
+        let id = part.listing;
         let (listing, folders) = self.look_at(part);
-        self.finish(part.listing, listing);
+        self.finish(id, listing);
         folders.into_iter().for_each(|folder| self.spawn(scope, folder));
     }
 
