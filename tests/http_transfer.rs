@@ -35,6 +35,8 @@ struct Scene {
     sandbox: Sandbox,
     server: Scripted,
     remote: OverHttp,
+    /// Whether the agent keeps anything between its runs.
+    cache: bool,
 }
 
 impl Scene {
@@ -46,7 +48,7 @@ impl Scene {
         }
         let server = Scripted::start(&sandbox.store().join("store/packs"), script);
         let remote = OverHttp::open(&sandbox.store(), server.url("bucket/"), options);
-        Self { sandbox, server, remote }
+        Self { sandbox, server, remote, cache: false }
     }
 
     /// A scene with a stash in it; the script is asked about GETs alone, counted from the first of them.
@@ -76,7 +78,7 @@ impl Scene {
             owner: false,
             xattrs: false,
             leave_out: Vec::new(),
-            cache_file: None,
+            cache_file: self.cache.then(|| self.sandbox.path("ws.stat")),
             upload: UploadOptions { level: 1, threads: 2 },
         };
         agent::stash(&self.remote, &request, &Progress::default())
@@ -226,6 +228,14 @@ fn an_object_that_is_there_is_success_after_an_attempt_of_ours_alone() {
         assert_eq!(scene.remote.count("renew_put"), 0);
         scene.is_whole();
     }
+    let conflict = b"<Error><Code>ConditionalRequestConflict</Code></Error>";
+    let scene = Scene::new(&patient(), move |_, nth| match nth {
+        0 | 1 => Act::Answer(409, vec![], conflict.to_vec()),
+        _ => Act::Store,
+    });
+    scene.stash().unwrap();
+    assert_eq!(scene.seen("PUT").len(), 3, "another PUT of it is still under way, says S3");
+    scene.is_whole();
     for code in [409, 412] {
         let scene = Scene::new(&patient(), move |_, _| Act::status(code));
         let said = scene.fails_to_stash();
@@ -384,4 +394,74 @@ fn a_read_follows_a_redirect_without_what_was_signed() {
     let around = Scene::stashed(&patient(), |seen, _| Act::redirect(302, seen.target.clone()));
     let said = around.fails_to_unstash();
     assert!(said.contains("more than 3 redirects"), "{said}");
+}
+
+/// Three packs' worth of content, and an agent that remembers.
+fn large_scene(script: impl Fn(&Seen, usize) -> Act + Send + Sync + 'static) -> Scene {
+    let options = ClientOptions { retry_for: std::time::Duration::from_secs(1), ..patient() };
+    let mut scene = Scene::new(&options, script);
+    scene.cache = true;
+    fs::write(scene.sandbox.work().join("huge"), noise(9, 80 << 20)).unwrap();
+    scene
+}
+
+fn journals(scene: &Scene) -> usize {
+    let files = fs::read_dir(scene.sandbox.dir.path()).unwrap();
+    files.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().ends_with(".sent")).count()
+}
+
+/// Proves that a run whose store went away is gone on with by the next, which sends no pack again.
+#[test]
+fn a_run_that_lost_its_store_is_gone_on_with() {
+    let good = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::<String>::new()));
+    let is_up = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (taken, up) = (good.clone(), is_up.clone());
+    let scene = large_scene(move |seen, _| {
+        let mut taken = taken.lock().unwrap();
+        let name = seen.target.split('?').next().unwrap().to_owned();
+        // Down, it takes one pack and no other.
+        if up.load(std::sync::atomic::Ordering::Relaxed) || taken.is_empty() || taken.contains(&name) {
+            taken.insert(name);
+            return Act::Store;
+        }
+        Act::status(503)
+    });
+    let error = scene.stash().unwrap_err();
+    assert!(error.is_retryable(), "{}", words(&error));
+    assert_eq!((scene.remote.count("release"), journals(&scene)), (0, 1));
+    let arrived = good.lock().unwrap().clone();
+    assert_eq!(arrived.len(), 1);
+
+    is_up.store(true, std::sync::atomic::Ordering::Relaxed);
+    let before = scene.seen("PUT").len();
+    let stashed = scene.stash().unwrap();
+    assert_eq!(stashed.stats.resumed_packs, 1);
+    // By name: on a busy machine one may have been sent twice after all, and answered 412.
+    let name = |seen: &Seen| seen.target.split('?').next().unwrap().to_owned();
+    let again: std::collections::BTreeMap<_, _> =
+        scene.seen("PUT").split_off(before).into_iter().map(|put| (name(&put), put.body.len())).collect();
+    assert_eq!(again.len() as u64, stashed.stats.packs);
+    assert!(again.keys().all(|pack| !arrived.contains(pack)), "no pack that had arrived");
+    assert!(again.values().sum::<usize>() < 60 << 20, "a third was there already");
+    assert_eq!(journals(&scene), 0);
+    scene.is_whole();
+}
+
+/// Proves that a session that has ended meanwhile is not gone on with, and that what it had sent is sent again.
+#[test]
+fn an_ended_session_is_begun_anew() {
+    let down = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let puts = down.clone();
+    let scene = large_scene(move |_, _| match puts.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+        0 => Act::Store,
+        nth if nth < 1000 => Act::status(503),
+        _ => Act::Store,
+    });
+    assert!(scene.stash().unwrap_err().is_retryable());
+    let ledger = rusqlite::Connection::open(scene.sandbox.store().join("ledger.sqlite")).unwrap();
+    assert_eq!(ledger.execute("UPDATE sessions SET expires_at = 1", []).unwrap(), 1);
+    down.store(1000, std::sync::atomic::Ordering::Relaxed);
+    let stashed = scene.stash().unwrap();
+    assert_eq!((stashed.stats.resumed_packs, journals(&scene)), (0, 0));
+    scene.is_whole();
 }

@@ -96,6 +96,17 @@ pub enum AgentError {
     Stopped,
 }
 
+impl AgentError {
+    /// Whether the same run may succeed later: the network or the other side failed, and nothing else.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Remote(error) => error.is_retryable(),
+            Self::Transfer(error) => error.is_retryable(),
+            _ => false,
+        }
+    }
+}
+
 /// An entry that is not in the stash as it stands in the workspace.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Problem {

@@ -12,7 +12,7 @@ use crate::transfer::Remote;
 use super::error::{AgentError, Problem};
 use super::manifest::feed_manifest;
 use super::members::Members;
-use super::upload::{Feed, UploadOptions, UploadStats, upload};
+use super::upload::{Feed, Journal, UploadOptions, UploadStats, upload};
 
 /// Content is read from the tar in pieces of at most this size; a hole is one piece.
 const PIECE_BYTES: usize = 256 << 10;
@@ -58,7 +58,7 @@ pub fn import(
         digests: Vec::new(),
     };
     let mut problems = Vec::new();
-    let (manifest, uploaded) = upload(remote, open, request.upload, progress, |feed| {
+    let (manifest, uploaded) = upload(remote, open, Journal::default(), request.upload, progress, |feed| {
         let members = read_members(input, request, feed, &mut problems, progress)?;
         feed_manifest(members.into_entries()?, None, feed)
     })?;

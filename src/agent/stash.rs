@@ -20,7 +20,7 @@ use super::error::{AgentError, Problem};
 use super::held::Held;
 use super::manifest::{Manifest, feed_manifest};
 use super::read::read_files;
-use super::upload::{Feed, UploadOptions, UploadStats, Uploaded, upload};
+use super::upload::{Feed, Journal, UploadOptions, UploadStats, Uploaded, journal_file, upload};
 
 /// What to stash and under which name.
 #[derive(Debug)]
@@ -84,7 +84,8 @@ pub fn stash(
         resume: None,
         digests: Vec::new(),
     };
-    let (manifest, uploaded) = upload(remote, open, request.upload, progress, |feed| {
+    let journal = Journal::open(journal_path(remote, request));
+    let (manifest, uploaded) = upload(remote, open, journal, request.upload, progress, |feed| {
         let unread = draft.unread();
         read_into(&mut draft, &folder, &unread, request, feed, progress)?;
         let parent = trusted_parent(parent, &cache, feed)?;
@@ -192,12 +193,25 @@ fn files_with_missing_chunks(draft: &Draft, feed: &Feed<'_>) -> Result<Vec<usize
 fn commit(remote: &dyn Remote, uploaded: Uploaded, manifest: &Manifest) -> Result<Committed, AgentError> {
     let commit = Commit { session: uploaded.session, root: manifest.id, packs: uploaded.packs };
     match remote.commit(&commit) {
-        Ok(committed) => Ok(committed),
+        Ok(committed) => {
+            uploaded.journal.remove();
+            Ok(committed)
+        }
+        // Everything is sent: the next run has only to commit it.
+        Err(error) if error.is_retryable() && uploaded.journal.is_kept() => Err(error.into()),
         Err(error) => {
             remote.release(uploaded.session);
+            uploaded.journal.remove();
             Err(error.into())
         }
     }
+}
+
+/// Where the journal of what was sent is kept. None for a controller in this process, whose sessions end with it.
+fn journal_path(remote: &dyn Remote, request: &StashRequest) -> Option<PathBuf> {
+    let cache_file = request.cache_file.as_deref()?;
+    remote.transport().http()?;
+    Some(journal_file(cache_file, &remote.identity(), &request.build, &request.name))
 }
 
 /// A cache that cannot be written costs time on the next run and nothing else, so it is no failure of this one.

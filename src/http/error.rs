@@ -62,7 +62,7 @@ impl Cause {
     /// Whether the same request may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Status(refusal) => matches!(refusal.status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
+            Self::Status(refusal) => refusal.is_passing(),
             Self::Connect(_) | Self::Broken(_) | Self::Silent(_) | Self::Slow(_) => true,
             Self::Certificate(_)
             | Self::TooLong(_)
@@ -79,6 +79,16 @@ impl Cause {
             Self::Silent(_) | Self::Slow(_) => true,
             _ => false,
         }
+    }
+}
+
+impl Refusal {
+    /// Statuses that pass, and S3's word for a conditional PUT that another one of the same object, still under way,
+    /// stands in the way of.
+    fn is_passing(&self) -> bool {
+        let conflict = b"ConditionalRequestConflict";
+        matches!(self.status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
+            || (self.status == 409 && self.body.windows(conflict.len()).any(|window| window == conflict))
     }
 }
 

@@ -1,14 +1,17 @@
-//! The embedded controller, but its packs are behind a scripted HTTP server: what an agent meets elsewhere, in a test's
+//! A controller in this process whose agents are elsewhere: its packs are behind a scripted HTTP server: what an agent meets elsewhere, in a test's
 //! own hands.
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
+#![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 #![allow(unreachable_pub, reason = "each test program is a crate of its own")]
 
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
-use pannier::cli::embedded::Embedded;
+use pannier::controller::ledger::{Creation, SqliteLedger};
+use pannier::controller::store::DiskStore;
+use pannier::controller::{Caller, Controller, ControllerError, ErrorKind, SystemClock};
 use pannier::http::{Client, ClientOptions};
 use pannier::model::progress::Progress;
 use pannier::model::{Digest, PackName, SignedUrl};
@@ -16,24 +19,47 @@ use pannier::protocol::{
     BuildId, Commit, Committed, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload, PackIntent,
     Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions, VerifyReport,
 };
+use pannier::transfer::remote::RemoteErrorKind;
 use pannier::transfer::{Remote, RemoteError, Transport};
 
 /// What every signed URL of [`OverHttp`] carries, followed by its number.
 pub const SIGNATURE: &str = "5ecret51gnature";
 
 pub struct OverHttp {
-    pub inner: Embedded,
+    controller: Controller,
     transport: Transport,
     base: String,
     signed: AtomicU32,
     calls: Mutex<Vec<&'static str>>,
 }
 
+/// The folder of an embedded controller, with sessions that end by their leases alone.
+fn controller(folder: &Path) -> Controller {
+    std::fs::create_dir_all(folder).unwrap();
+    let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"), || Creation::New).unwrap();
+    Controller::with_parts(
+        Box::new(ledger),
+        Box::new(DiskStore::open(&folder.join("store"))),
+        Arc::new(SystemClock),
+    )
+}
+
+fn remote(error: ControllerError) -> RemoteError {
+    let kind = match error.kind() {
+        ErrorKind::NotFound => RemoteErrorKind::NotFound,
+        ErrorKind::Refused => RemoteErrorKind::Refused,
+        ErrorKind::SessionEnded => RemoteErrorKind::SessionEnded,
+        ErrorKind::Damaged => RemoteErrorKind::Damaged,
+        ErrorKind::Unavailable => RemoteErrorKind::Unavailable,
+    };
+    RemoteError { source: Some(Box::new(error)), ..RemoteError::new(kind, "the controller said no") }
+}
+
 impl OverHttp {
     /// The controller on `store`, with packs at `base`.
     pub fn open(store: &Path, base: String, options: &ClientOptions) -> Self {
         Self {
-            inner: Embedded::open(store).unwrap(),
+            controller: controller(store),
             transport: Transport::over(Client::new(options).unwrap()),
             base,
             signed: AtomicU32::new(0),
@@ -51,9 +77,9 @@ impl OverHttp {
         self.calls().iter().filter(|made| **made == call).count()
     }
 
-    fn note(&self, call: &'static str) -> &Embedded {
+    fn note(&self, call: &'static str) -> &Controller {
         self.calls.lock().unwrap().push(call);
-        &self.inner
+        &self.controller
     }
 
     fn sign_url(&self, pack: PackName) -> SignedUrl {
@@ -80,19 +106,19 @@ impl Remote for OverHttp {
     }
 
     fn identity(&self) -> String {
-        self.inner.identity()
+        self.controller.identity().unwrap()
     }
 
     fn open(&self, request: &Open) -> Result<Opened, RemoteError> {
-        self.note("open").open(request)
+        self.note("open").open_session(&Caller::local(), request).map_err(remote)
     }
 
     fn missing(&self, session: SessionId, digests: &[Digest]) -> Result<Vec<bool>, RemoteError> {
-        self.note("missing").missing(session, digests)
+        self.note("missing").missing(&Caller::local(), session, digests).map_err(remote)
     }
 
     fn sign(&self, session: SessionId, packs: &[PackIntent]) -> Result<Vec<SignedPack>, RemoteError> {
-        let signed = self.note("sign").sign(session, packs)?;
+        let signed = self.note("sign").sign(&Caller::local(), session, packs).map_err(remote)?;
         Ok(signed.into_iter().map(|pack| SignedPack { put: self.sign_put(pack.name), ..pack }).collect())
     }
 
@@ -102,43 +128,46 @@ impl Remote for OverHttp {
         pack: PackName,
         intent: &PackIntent,
     ) -> Result<SignedUrl, RemoteError> {
-        self.note("renew_put").renew_put(session, pack, intent)?;
+        self.note("renew_put").renew_put(&Caller::local(), session, pack, intent).map_err(remote)?;
         Ok(self.sign_put(pack))
     }
 
     fn renew_gets(&self, session: SessionId) -> Result<Vec<PackDownload>, RemoteError> {
-        let packs = self.note("renew_gets").renew_gets(session)?;
+        let packs = self.note("renew_gets").renew_gets(&Caller::local(), session).map_err(remote)?;
         Ok(packs.into_iter().map(|pack| self.sign_get(pack)).collect())
     }
 
     fn commit(&self, request: &Commit) -> Result<Committed, RemoteError> {
-        self.note("commit").commit(request)
+        self.note("commit").commit(&Caller::local(), request).map_err(remote)
     }
 
     fn resolve(&self, build: &BuildId, name: &StashName) -> Result<Resolved, RemoteError> {
-        let resolved = self.note("resolve").resolve(build, name)?;
+        let resolved = self.note("resolve").resolve(&Caller::local(), build, name).map_err(remote)?;
         let packs = resolved.packs.into_iter().map(|pack| self.sign_get(pack)).collect();
         Ok(Resolved { packs, ..resolved })
     }
 
     fn release(&self, session: SessionId) {
-        self.note("release").release(session);
+        self.note("release").release(&Caller::local(), session);
     }
 
     fn report_damaged(&self, session: SessionId, pack: PackName, why: &str) -> Result<(), RemoteError> {
-        self.note("report_damaged").report_damaged(session, pack, why)
+        self.note("report_damaged")
+            .report_damaged(&Caller::local(), session, pack, why)
+            .map(drop)
+            .map_err(remote)
     }
 
     fn list(&self, build: &BuildId) -> Result<Vec<StashInfo>, RemoteError> {
-        self.note("list").list(build)
+        self.note("list").list(&Caller::local(), build).map_err(remote)
     }
 
     fn remove(&self, build: &BuildId, name: &StashName) -> Result<bool, RemoteError> {
-        self.note("remove").remove(build, name)
+        self.note("remove").remove(&Caller::local(), build, name).map_err(remote)
     }
 
     fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, RemoteError> {
-        self.note("copy").copy(from, to)
+        self.note("copy").copy(&Caller::local(), from, to).map_err(remote)
     }
 
     fn issue_token(&self, request: &TokenRequest) -> Result<IssuedToken, RemoteError> {
@@ -146,10 +175,10 @@ impl Remote for OverHttp {
     }
 
     fn gc(&self, options: &GcOptions) -> Result<GcReport, RemoteError> {
-        self.note("gc").gc(options)
+        self.note("gc").gc(&Caller::local(), options).map_err(remote)
     }
 
     fn verify(&self, options: &VerifyOptions, progress: &Progress) -> Result<VerifyReport, RemoteError> {
-        self.note("verify").verify(options, progress)
+        self.note("verify").verify(&Caller::local(), options, progress).map_err(remote)
     }
 }

@@ -245,11 +245,11 @@ impl Server {
         match seen.method.as_str() {
             "PUT" => {
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                match std::fs::OpenOptions::new().write(true).create_new(true).open(&path) {
-                    Ok(mut file) => {
-                        file.write_all(&seen.body).unwrap();
-                        answer(200, vec![], vec![])
-                    }
+                // As stores do it: the object is there whole, or not at all.
+                let mut part = tempfile::NamedTempFile::new_in(path.parent().unwrap()).unwrap();
+                part.write_all(&seen.body).unwrap();
+                match part.persist_noclobber(&path) {
+                    Ok(_) => answer(200, vec![], vec![]),
                     Err(_) => answer(412, vec![], b"<Error><Code>PreconditionFailed</Code></Error>".to_vec()),
                 }
             }

@@ -13,6 +13,7 @@ use crate::protocol::{Open, SessionId};
 use crate::transfer::Remote;
 
 use super::feed::Feed;
+use super::journal::Journal;
 use super::packer::{Compressors, pack_frames, send_packs};
 use super::session::Session;
 use super::window::{Window, ask_and_frame};
@@ -33,6 +34,8 @@ pub(in crate::agent) struct Uploaded {
     pub session: SessionId,
     /// The packs to name in the commit.
     pub packs: Vec<PackName>,
+    /// What of them an agent that is killed now need not send again.
+    pub journal: Journal,
     /// Sums.
     pub stats: UploadStats,
 }
@@ -52,6 +55,8 @@ pub struct UploadStats {
     pub uploaded_bytes: u64,
     /// Packs that were sent.
     pub packs: u64,
+    /// Packs of this session that an agent before this one had sent, before it was killed.
+    pub resumed_packs: u64,
 }
 
 #[derive(Debug, Default)]
@@ -65,15 +70,17 @@ pub(super) struct Counters {
 
 /// Runs `feed` with a [`Feed`] and sends what the store misses of the chunks that it is given.
 ///
-/// When `feed` or any thread behind it fails, the session is released and the first failure is returned.
+/// When `feed` or any thread behind it fails, the first failure is returned, and the session is released; but if only the
+/// network or the other side failed, session and journal stay for the next run to go on with.
 pub(in crate::agent) fn upload<R>(
     remote: &dyn Remote,
     open: Open,
+    journal: Journal,
     options: UploadOptions,
     progress: &Progress,
     feed: impl FnOnce(&mut Feed<'_>) -> Result<R, AgentError>,
 ) -> Result<(R, Uploaded), AgentError> {
-    let session = Session::new(remote, open);
+    let session = Session::new(remote, open, journal);
     let failure = Failure::default();
     let counters = Counters::default();
     let packs = Mutex::new(Vec::new());
@@ -103,27 +110,35 @@ pub(in crate::agent) fn upload<R>(
     // Packs that were still being sent are done or given up; a stop since then must not lead to a commit.
     let fed = if progress.stop.is_stopped() { Err(AgentError::Stopped) } else { fed };
     match (failure.take(), fed) {
-        (None, Ok(fed)) => Ok((fed, uploaded(&session, packs, &counters)?)),
+        (None, Ok(fed)) => Ok((fed, uploaded(session, packs, &counters)?)),
         (Some(error), Err(AgentError::Stopped) | Ok(_)) | (_, Err(error)) => {
-            session.release();
+            // What was sent may be all that another run has to send, if it can go on where this one ended.
+            let goes_on = error.is_retryable() && !progress.stop.is_stopped() && session.is_kept();
+            if !goes_on {
+                session.release();
+            }
             Err(error)
         }
     }
 }
 
 fn uploaded(
-    session: &Session<'_>,
+    session: Session<'_>,
     packs: Mutex<Vec<PackName>>,
     counters: &Counters,
 ) -> Result<Uploaded, AgentError> {
-    let packs = packs.into_inner().map_err(|_| AgentError::Stopped)?;
+    let sent = packs.into_inner().map_err(|_| AgentError::Stopped)?;
+    let id = session.id()?;
+    let earlier = session.sent_earlier()?;
     let stats = UploadStats {
         new_chunks: counters.new_chunks.sum(),
         new_bytes: counters.new_bytes.sum(),
         new_manifest_bytes: counters.new_manifest_bytes.sum(),
         new_stored_bytes: counters.new_stored_bytes.sum(),
         uploaded_bytes: counters.uploaded_bytes.sum(),
-        packs: packs.len() as u64,
+        packs: sent.len() as u64,
+        resumed_packs: earlier.len() as u64,
     };
-    Ok(Uploaded { session: session.id()?, packs, stats })
+    let packs = [earlier, sent].concat();
+    Ok(Uploaded { session: id, packs, journal: session.into_journal(), stats })
 }

@@ -6,11 +6,13 @@
 //! Memory is bounded by the queues: a window of 8 MiB × 3, a frame for each queue slot, a pack for each sender and two.
 
 mod feed;
+mod journal;
 mod line;
 mod packer;
 mod session;
 mod window;
 
 pub(super) use feed::Feed;
+pub(super) use journal::{Journal, journal_file};
 pub use line::{UploadOptions, UploadStats};
 pub(super) use line::{Uploaded, upload};

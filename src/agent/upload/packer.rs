@@ -124,6 +124,7 @@ pub(super) fn send_packs(
         for signed in session.remote.sign(id, &[intent])? {
             put(session.remote, id, &signed, &intent, &parts)?;
             sent.lock().map_err(|_| AgentError::Stopped)?.push(signed.name);
+            session.sent(signed.name, &pack.footer.chunks)?;
         }
         counters.uploaded_bytes.add(pack.len);
         progress.moved_bytes.add(pack.len);

@@ -1,12 +1,13 @@
 //! The session of one upload, opened with the first question that needs it.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, RwLock, RwLockReadGuard};
 
-use crate::model::Digest;
 use crate::model::limits::MAX_MISSING_DIGESTS;
+use crate::model::{ChunkRef, Digest, PackName};
 use crate::protocol::{Open, Opened, SessionId};
 use crate::transfer::Remote;
 
+use super::journal::Journal;
 use crate::agent::error::AgentError;
 
 /// A session that may not be open yet: opening it carries the first digests, which saves a request.
@@ -14,11 +15,13 @@ pub(super) struct Session<'a> {
     pub(super) remote: &'a dyn Remote,
     open: Open,
     opened: Mutex<Option<Opened>>,
+    journal: RwLock<Journal>,
 }
 
 impl<'a> Session<'a> {
-    pub(super) const fn new(remote: &'a dyn Remote, open: Open) -> Self {
-        Self { remote, open, opened: Mutex::new(None) }
+    pub(super) fn new(remote: &'a dyn Remote, mut open: Open, journal: Journal) -> Self {
+        open.resume = journal.resume();
+        Self { remote, open, opened: Mutex::new(None), journal: RwLock::new(journal) }
     }
 
     /// For each digest, in order: whether the store misses it.
@@ -29,7 +32,9 @@ impl<'a> Session<'a> {
                 (_, Some(answer)) => answer,
                 (session, None) => self.remote.missing(session, batch)?,
             };
-            missing.extend(answer);
+            let journal = self.journal()?;
+            let missed = batch.iter().zip(answer).map(|(digest, missing)| missing && !journal.has(digest));
+            missing.extend(missed);
         }
         Ok(missing)
     }
@@ -44,13 +49,39 @@ impl<'a> Session<'a> {
         Ok(self.open_with(&[])?.0)
     }
 
+    /// Notes a pack that is durable.
+    pub(super) fn sent(&self, pack: PackName, chunks: &[ChunkRef]) -> Result<(), AgentError> {
+        self.journal()?.sent(pack, chunks);
+        Ok(())
+    }
+
+    /// The packs that an agent before this one had sent in the same session.
+    pub(super) fn sent_earlier(&self) -> Result<Vec<PackName>, AgentError> {
+        Ok(self.journal()?.packs().to_vec())
+    }
+
+    /// Whether another run can go on with the session.
+    pub(super) fn is_kept(&self) -> bool {
+        self.journal().is_ok_and(|journal| journal.is_kept())
+    }
+
     /// Ends the session if there is one.
-    pub(super) fn release(&self) {
-        if let Ok(opened) = self.opened.lock()
-            && let Some(opened) = opened.as_ref()
-        {
+    pub(super) fn release(self) {
+        if let Ok(Some(opened)) = self.opened.into_inner() {
             self.remote.release(opened.session);
         }
+        if let Ok(journal) = self.journal.into_inner() {
+            journal.remove();
+        }
+    }
+
+    /// The journal, to be kept until the commit.
+    pub(super) fn into_journal(self) -> Journal {
+        self.journal.into_inner().unwrap_or_default()
+    }
+
+    fn journal(&self) -> Result<RwLockReadGuard<'_, Journal>, AgentError> {
+        self.journal.read().map_err(|_| AgentError::Stopped)
     }
 
     /// The session, and the answer about `digests` if this call opened it.
@@ -62,6 +93,7 @@ impl<'a> Session<'a> {
         let mut answer = self.remote.open(&Open { digests: digests.to_vec(), ..self.open.clone() })?;
         let missing = std::mem::take(&mut answer.missing);
         let session = answer.session;
+        self.journal.write().map_err(|_| AgentError::Stopped)?.begin(session);
         *opened = Some(answer);
         Ok((session, Some(missing)))
     }
