@@ -12,6 +12,7 @@ use crate::workspace::stat_cache::cache_file;
 
 use super::args::Global;
 use super::embedded::Embedded;
+use super::signals;
 
 impl Global {
     /// The build that `--project` and `--build` name.
@@ -30,11 +31,23 @@ impl Global {
     pub(super) fn connect(&self) -> anyhow::Result<Box<dyn Remote>> {
         match &self.url {
             Some(url) if is_http(url) => {
-                let options = ClientOptions { ca_file: self.ca_file.clone(), ..ClientOptions::default() };
-                let client = Client::new(&options).context("cannot talk HTTP")?;
+                let client = Client::new(&self.client_options()).context("cannot talk HTTP")?;
                 Ok(Box::new(HttpRemote::new(client, url, self.token.clone())?))
             }
             _ => Ok(Box::new(Embedded::open(&self.store_folder()?)?)),
+        }
+    }
+
+    fn client_options(&self) -> ClientOptions {
+        let options = ClientOptions {
+            ca_file: self.ca_file.clone(),
+            stop: signals::stop(),
+            ..ClientOptions::default()
+        };
+        // Undocumented: tests have no minutes to wait.
+        match std::env::var("PANNIER_HTTP_HASTE").ok().and_then(|by| by.parse().ok()) {
+            Some(by) => options.hastened(by),
+            None => options,
         }
     }
 

@@ -170,8 +170,8 @@ impl Remote for OverHttp {
         self.note("copy").copy(&Caller::local(), from, to).map_err(remote)
     }
 
-    fn issue_token(&self, request: &TokenRequest) -> Result<IssuedToken, RemoteError> {
-        self.inner.issue_token(request)
+    fn issue_token(&self, _: &TokenRequest) -> Result<IssuedToken, RemoteError> {
+        Err(RemoteError::new(RemoteErrorKind::Refused, "it has no tokens"))
     }
 
     fn gc(&self, options: &GcOptions) -> Result<GcReport, RemoteError> {
