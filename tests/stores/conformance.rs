@@ -102,7 +102,11 @@ pub(crate) fn other_bytes_than_announced_are_refused(bed: &Bed) {
     let bytes = noise(4, 10_000);
     let mut flipped = bytes.clone();
     flipped[5_000] ^= 1;
+    // The checksum alone would not notice these.
+    let longer = with_the_same_checksum(&bytes);
+    assert_eq!(intent(&longer).crc32c, intent(&bytes).crc32c);
     let wrong = [
+        (bed.promises.length, longer),
         (bed.promises.length, bytes[..9_999].to_vec()),
         (bed.promises.length, [&bytes[..], b"x"].concat()),
         (bed.promises.length, Vec::new()),
@@ -115,6 +119,16 @@ pub(crate) fn other_bytes_than_announced_are_refused(bed: &Bed) {
         assert_eq!(bed.store.head(pack).unwrap(), None, "{} bytes", sent.len());
         bed.put(&url, &bytes).unwrap();
     }
+}
+
+/// `bytes` and four more that leave the CRC-32C as it is: the checksum's steps, taken backwards.
+fn with_the_same_checksum(bytes: &[u8]) -> Vec<u8> {
+    let register = !intent(bytes).crc32c;
+    let back = |value: u32| {
+        if value >> 31 == 1 { (value ^ 0x82F6_3B78) << 1 | 1 } else { value << 1 }
+    };
+    let before = (0..32).fold(register, |value, _| back(value));
+    [bytes, &(register ^ before).to_le_bytes()].concat()
 }
 
 /// Proves that a URL opens one object by one method, and nothing once a character of it is another.
