@@ -260,3 +260,61 @@ fn it_can_be_watched() {
         assert!(metrics.contains(line), "`{line}` is not in: {metrics}");
     }
 }
+
+/// Proves that HTTPS works with a certificate of a private authority that the agent is told of, that it is refused
+/// without, and that a configuration file says the same as flags.
+#[test]
+fn https_works_with_a_private_authority() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("work/file"), noise(4, 5000)).unwrap();
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=pannier test", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
+        .current_dir(sandbox.dir.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let config = "tls-certificate = \"certificate.pem\"\ntls-key = \"key.pem\"\nsweep-minutes = 0\n";
+    fs::write(sandbox.path("serve.toml"), config).unwrap();
+    let served = Served::start(&sandbox, "data", &["--config", "serve.toml"]);
+    assert!(served.url.starts_with("https://127.0.0.1:"), "{}", served.url);
+    let distrusting = sandbox.run_at(&served, ["list"]).exits(1);
+    assert!(distrusting.stderr().contains("certificate"), "{}", distrusting.stderr());
+    let trusting = |args: &[&str]| {
+        support::Run(sandbox.at(&served, args).env("PANNIER_CA_FILE", "certificate.pem").output().unwrap())
+    };
+    trusting(&["stash", "x", "-C", "work"]).exits(0);
+    trusting(&["unstash", "x", "-C", "out"]).exits(0);
+    assert_same_tree(&sandbox.work(), &sandbox.path("out"));
+}
+
+/// Proves that a configuration that cannot be meant is refused with the name of what is wrong.
+#[test]
+fn a_wrong_configuration_is_named() {
+    let sandbox = Sandbox::new();
+    for (text, said) in [
+        ("listn = \"127.0.0.1:0\"", "listn"),
+        ("listen = \"nowhere\"", "listen"),
+        ("url-minutes = 900", "url-minutes"),
+        ("tls-key = \"key.pem\"", "tls-certificate"),
+        ("store = \"s3:/x\"", "s3"),
+        ("encryption = \"rot13\"", "encryption"),
+        ("not toml", "serve.toml"),
+    ] {
+        fs::write(sandbox.path("serve.toml"), text).unwrap();
+        let refused = sandbox.run(["serve", "--config", "serve.toml", "--data", "data"]).exits(1);
+        assert!(refused.stderr().contains(said), "`{said}` is not in: {}", refused.stderr());
+    }
+}

@@ -168,10 +168,7 @@ fn cause(error: reqwest::Error) -> Cause {
     let mut distrusted = false;
     while let Some(source) = reason.source() {
         reason = source;
-        // The TLS library's refusals come as invalid data.
-        distrusted |= source
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::InvalidData);
+        distrusted |= source.downcast_ref::<io::Error>().is_some_and(is_distrust);
     }
     let why = reason.to_string();
     match () {
@@ -180,4 +177,10 @@ fn cause(error: reqwest::Error) -> Cause {
         () if error.is_connect() => Cause::Connect(why),
         () => Cause::Broken(why),
     }
+}
+
+/// The TLS library's refusals come as invalid data, which connectors wrap once more: `source` passes over what is wrapped.
+fn is_distrust(error: &io::Error) -> bool {
+    let inner = || error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>());
+    error.kind() == io::ErrorKind::InvalidData || inner().is_some_and(is_distrust)
 }

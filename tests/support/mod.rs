@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 #![allow(unreachable_pub, reason = "each test program is a crate of its own")]
 
+pub mod proxy;
 pub mod served;
 pub mod servers;
 

@@ -20,7 +20,17 @@ pub struct Served {
 impl Served {
     /// Starts a controller on `data` for the first time, with further arguments of `serve`.
     pub fn start(sandbox: &Sandbox, data: &str, args: &[&str]) -> Self {
-        let (mut served, stdout) = Self::spawn(sandbox, data, args, 0);
+        Self::start_with(sandbox, data, args, &[])
+    }
+
+    /// The same with variables of a cloud.
+    pub fn start_with(
+        sandbox: &Sandbox,
+        data: &str,
+        args: &[&str],
+        variables: &[(&'static str, String)],
+    ) -> Self {
+        let (mut served, stdout) = Self::spawn(sandbox, data, args, variables, 0);
         let mut lines = BufReader::new(stdout).lines();
         let mut value = |name: &str| {
             let line = lines.next().unwrap_or_else(|| panic!("no {name}: {}", served.log())).unwrap();
@@ -34,8 +44,19 @@ impl Served {
 
     /// Starts a controller again on the data and port of one that was stopped; it prints nothing this time.
     pub fn again(sandbox: &Sandbox, data: &str, args: &[&str], before: &Self) -> Self {
+        Self::again_with(sandbox, data, args, &[], before)
+    }
+
+    /// The same with variables of a cloud.
+    pub fn again_with(
+        sandbox: &Sandbox,
+        data: &str,
+        args: &[&str],
+        variables: &[(&'static str, String)],
+        before: &Self,
+    ) -> Self {
         let port = before.url.rsplit(':').next().unwrap().parse().unwrap();
-        let (mut served, _) = Self::spawn(sandbox, data, args, port);
+        let (mut served, _) = Self::spawn(sandbox, data, args, variables, port);
         served.url.clone_from(&before.url);
         served.token.clone_from(&before.token);
         for _ in 0..600 {
@@ -47,12 +68,19 @@ impl Served {
         panic!("the controller did not come back: {}", served.log());
     }
 
-    fn spawn(sandbox: &Sandbox, data: &str, args: &[&str], port: u16) -> (Self, impl Read + use<>) {
+    fn spawn(
+        sandbox: &Sandbox,
+        data: &str,
+        args: &[&str],
+        variables: &[(&'static str, String)],
+        port: u16,
+    ) -> (Self, impl Read + use<>) {
         let log = sandbox.path(&format!("{data}.log"));
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let mut command =
             sandbox.command(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data", data]);
         command.args(args).env_remove("PANNIER_URL").env("PANNIER_LOG", "debug");
+        command.envs(variables.iter().cloned());
         let mut child = command.stdout(Stdio::piped()).stderr(file).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         (Self { child, url: String::new(), token: String::new(), log }, stdout)

@@ -1,0 +1,208 @@
+//! A controller on real blob stores, and agents that know nothing but its URL and a token: whole stashes, restarted builds,
+//! what lies in the bucket, and stores and controllers that go away in the middle.
+#![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
+
+mod support;
+
+use std::fs;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use pannier::controller::store::{StoreOptions, open_store};
+use support::proxy::Proxy;
+use support::served::Served;
+use support::servers::{BUCKET, Server, azurite, azurite_variables, seaweedfs, seaweedfs_variables};
+use support::{Sandbox, assert_same_tree, make_rich_tree, noise};
+
+/// A store for a controller: its URL and the variables that open it.
+struct Cloud {
+    url: String,
+    variables: Vec<(&'static str, String)>,
+    _server: Arc<Server>,
+}
+
+impl Cloud {
+    fn s3(test: &str) -> Option<Self> {
+        let server = seaweedfs(test)?;
+        let variables = seaweedfs_variables(&server);
+        Some(Self { url: format!("s3://{BUCKET}/{test}"), variables, _server: server })
+    }
+
+    fn azure(test: &str) -> Option<Self> {
+        let server = azurite(test)?;
+        let variables = azurite_variables(&server);
+        Some(Self { url: format!("az://{BUCKET}/{test}"), variables, _server: server })
+    }
+
+    /// S3 by way of a proxy that can be cut.
+    fn cut_s3(test: &str) -> Option<(Self, Proxy)> {
+        let mut cloud = Self::s3(test)?;
+        let proxy = Proxy::to(cloud._server.port);
+        for (name, value) in &mut cloud.variables {
+            if *name == "AWS_ENDPOINT_URL" {
+                *value = format!("http://127.0.0.1:{}", proxy.port);
+            }
+        }
+        Some((cloud, proxy))
+    }
+
+    fn serve(&self, sandbox: &Sandbox) -> Served {
+        Served::start_with(sandbox, "data", &["--store", &self.url], &self.variables)
+    }
+
+    /// How many packs lie in the store, and how many objects in all.
+    fn objects(&self) -> usize {
+        let variables = self.variables.iter().cloned().collect();
+        let store = open_store(&self.url.parse().unwrap(), &StoreOptions::with_variables(variables)).unwrap();
+        let mut packs = 0;
+        store.list(&mut |object| packs += usize::from(object.unfinished.is_none())).unwrap();
+        packs
+    }
+}
+
+/// Proves the whole way over a store: two agents on separate folders, a build restarted from an earlier one by
+/// reference, only packs in the bucket, and no content through the controller.
+fn two_agents_and_a_restarted_build(cloud: &Cloud) {
+    let sandbox = Sandbox::new();
+    make_rich_tree(&sandbox.work());
+    let served = cloud.serve(&sandbox);
+    let first = sandbox.run_at(&served, ["stash", "deps", "-C", "work", "--build", "41", "--json"]).json();
+    assert_eq!(cloud.objects() as u64, first["packs"].as_u64().unwrap(), "only packs, and all of them");
+    sandbox.run_at(&served, ["copy", "--from-build", "41", "--to-build", "42"]).exits(0);
+    let other = |args: &[&str]| {
+        let mut command = sandbox.at(&served, args);
+        command.env("PANNIER_CACHE_DIR", sandbox.path("other-cache"));
+        support::Run(command.output().unwrap())
+    };
+    other(&["unstash", "deps", "-C", "other", "--build", "42", "--set-id"]).exits(0);
+    assert_same_tree(&sandbox.work(), &sandbox.path("other"));
+    let again = other(&["stash", "deps", "-C", "other", "--build", "42", "--no-cache", "--json"]).json();
+    assert_eq!(
+        (&again["packs"], &again["stash"]["id"]),
+        (&0.into(), &first["stash"]["id"]),
+        "nothing moves again"
+    );
+    fs::write(sandbox.path("other/src/file9.txt"), noise(9, 200_000)).unwrap();
+    let changed = other(&["stash", "deps", "-C", "other", "--build", "42", "--json"]).json();
+    let uploaded = changed["uploaded_bytes"].as_u64().unwrap();
+    assert!((200_000..240_000).contains(&uploaded), "only what changed: {uploaded}");
+    sandbox.run_at(&served, ["verify"]).exits(0);
+    sandbox.run_at(&served, ["rm", "deps", "--build", "42"]).exits(0);
+    // Its lease to read ends by itself; what it may still read stays until then.
+    sandbox.run_at(&served, ["gc"]).exits(0).says("kept for open sessions");
+    other(&["unstash", "deps", "-C", "third", "--build", "41", "--set-id"]).exits(0);
+    assert_same_tree(&sandbox.work(), &sandbox.path("third"));
+    let log = served.log();
+    assert!(!log.contains("/objects/"), "no content passes the controller: {log}");
+}
+
+#[test]
+fn s3_serves_two_agents_and_a_restarted_build() {
+    if let Some(cloud) = Cloud::s3("restart") {
+        two_agents_and_a_restarted_build(&cloud);
+    }
+}
+
+#[test]
+fn azure_serves_two_agents_and_a_restarted_build() {
+    if let Some(cloud) = Cloud::azure("restart") {
+        two_agents_and_a_restarted_build(&cloud);
+    }
+}
+
+/// Proves that `--check` finds a good store good, and names what to mend of a bad one.
+#[test]
+fn check_says_what_to_mend() {
+    let Some(cloud) = Cloud::s3("check") else { return };
+    let check = |url: &str, variables: &[(&'static str, String)]| {
+        let sandbox = Sandbox::new();
+        let mut command = sandbox.command([
+            "serve",
+            "--check",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            "data",
+            "--store",
+            url,
+        ]);
+        command.envs(variables.iter().cloned());
+        support::Run(command.output().unwrap())
+    };
+    let good = check(&cloud.url, &cloud.variables).exits(0);
+    assert!(good.stdout().lines().count() >= 4, "{}", good.stdout());
+    assert!(good.stdout().lines().all(|line| line.starts_with("ok: ")), "{}", good.stdout());
+    assert_eq!(cloud.objects(), 0, "the probe is gone again");
+    let mut wrong = cloud.variables.clone();
+    wrong
+        .iter_mut()
+        .filter(|(name, _)| *name == "AWS_SECRET_ACCESS_KEY")
+        .for_each(|(_, value)| *value = "no".into());
+    let refused = check(&cloud.url, &wrong).exits(1);
+    assert!(
+        refused.stdout().contains("wrong: ") && refused.stdout().contains("hint: "),
+        "{}",
+        refused.stdout()
+    );
+    let absent = check("s3://no-such-bucket/x", &cloud.variables).exits(1);
+    assert!(absent.stdout().contains("wrong: "), "{}", absent.stdout());
+    let scheme = check("ftp://bucket/x", &cloud.variables).exits(1);
+    assert!(scheme.stderr().contains("ftp"), "{}", scheme.stderr());
+}
+
+/// Proves that a stash survives a store that breaks off in the middle of a pack and is away for a while, and that nothing
+/// is visible before it is whole.
+#[test]
+fn a_store_that_goes_away_is_waited_for() {
+    let Some((cloud, proxy)) = Cloud::cut_s3("outage") else { return };
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("work/large"), noise(3, 80 << 20)).unwrap();
+    let served = cloud.serve(&sandbox);
+    proxy.go_down_after(40 << 20);
+    let mut stash = sandbox.at(&served, ["stash", "deps", "-C", "work"]);
+    let mut stash = stash.stderr(Stdio::piped()).spawn().unwrap();
+    for _ in 0..1200 {
+        if proxy.is_down() || stash.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(proxy.is_down(), "the store went down in mid-upload");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let listed = sandbox.run_at(&served, ["list", "--json"]).json();
+    assert_eq!(listed, serde_json::json!([]), "nothing is visible");
+    proxy.come_back();
+    let ended = stash.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    sandbox.run_at(&served, ["unstash", "deps", "-C", "out"]).exits(0);
+    assert_same_tree(&sandbox.work(), &sandbox.path("out"));
+}
+
+/// Proves that a controller that is killed at any of several moments of a stash, and comes back, costs the agent nothing
+/// but time.
+#[test]
+fn a_controller_that_is_killed_in_mid_stash_is_waited_for() {
+    for (round, bytes) in [1, 20 << 20, 60 << 20].into_iter().enumerate() {
+        let Some((cloud, proxy)) = Cloud::cut_s3(&format!("killed-{round}")) else { return };
+        let sandbox = Sandbox::new();
+        fs::write(sandbox.path("work/large"), noise(50 + round as u64, 80 << 20)).unwrap();
+        let mut served = cloud.serve(&sandbox);
+        let from = proxy.sent();
+        let mut stash = sandbox.at(&served, ["stash", "deps", "-C", "work"]);
+        let mut stash = stash.stderr(Stdio::piped()).spawn().unwrap();
+        for _ in 0..2400 {
+            if proxy.sent() - from >= bytes || stash.try_wait().unwrap().is_some() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(25));
+        }
+        served.kill();
+        let served =
+            Served::again_with(&sandbox, "data", &["--store", &cloud.url], &cloud.variables, &served);
+        let ended = stash.wait_with_output().unwrap();
+        assert!(ended.status.success(), "round {round}: {}", String::from_utf8_lossy(&ended.stderr));
+        sandbox.run_at(&served, ["unstash", "deps", "-C", "out"]).exits(0);
+        assert_same_tree(&sandbox.work(), &sandbox.path("out"));
+    }
+}
