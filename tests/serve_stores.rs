@@ -206,3 +206,32 @@ fn a_controller_that_is_killed_in_mid_stash_is_waited_for() {
         assert_same_tree(&sandbox.work(), &sandbox.path("out"));
     }
 }
+/// Proves that an agent that is killed in mid-stash leaves nothing visible, and that the packs which it had sent are not
+/// sent again when it is started anew.
+#[test]
+fn a_killed_agent_goes_on_where_it_was() {
+    let Some((cloud, proxy)) = Cloud::cut_s3("resume") else { return };
+    let sandbox = Sandbox::new();
+    let total = 200 << 20;
+    fs::write(sandbox.path("work/large"), noise(7, total as usize)).unwrap();
+    let served = cloud.serve(&sandbox);
+    let from = proxy.sent();
+    let mut stash =
+        sandbox.at(&served, ["stash", "deps", "-C", "work"]).stderr(Stdio::null()).spawn().unwrap();
+    for _ in 0..2400 {
+        if proxy.sent() - from >= 140 << 20 || stash.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    stash.kill().unwrap();
+    assert!(!stash.wait().unwrap().success(), "it was killed before its end");
+    assert_eq!(sandbox.run_at(&served, ["list", "--json"]).json(), serde_json::json!([]));
+    let before = proxy.sent();
+    let said = sandbox.run_at(&served, ["stash", "deps", "-C", "work", "--json"]).json();
+    let sent = proxy.sent() - before;
+    // At most four packs of 32 MiB were under way and have to be sent again.
+    assert!(sent < total - (1 << 20), "some packs are not sent twice: {sent} of {total} bytes, {said}");
+    sandbox.run_at(&served, ["unstash", "deps", "-C", "out"]).exits(0);
+    assert_same_tree(&sandbox.work(), &sandbox.path("out"));
+}
