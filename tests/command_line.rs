@@ -126,6 +126,71 @@ fn stashes_are_listed_shown_copied_and_removed() {
     assert_eq!(sandbox.packs().len(), 0, "what nothing refers to is gone after one gc");
 }
 
+/// Proves that each CI system's variables alone name project and build, and that a flag wins over them.
+#[test]
+fn the_environment_of_ci_says_whose_stash_it_is() {
+    type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+    let cases: [Case; 4] = [
+        (
+            &[
+                ("BUILDKITE", "true"),
+                ("BUILDKITE_ORGANIZATION_SLUG", "acme"),
+                ("BUILDKITE_PIPELINE_SLUG", "web"),
+                ("BUILDKITE_BUILD_ID", "0190-b"),
+            ],
+            "acme/web",
+            "0190-b",
+        ),
+        (
+            &[("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "octo/repo"), ("GITHUB_RUN_ID", "165")],
+            "octo/repo",
+            "165",
+        ),
+        (&[("GITLAB_CI", "true"), ("CI_PROJECT_PATH", "g/s/app"), ("CI_PIPELINE_ID", "42")], "g/s/app", "42"),
+        (
+            &[("JENKINS_URL", "http://j/"), ("JOB_NAME", "app/dev%2Fmain"), ("BUILD_NUMBER", "153")],
+            "app/dev%2Fmain",
+            "153",
+        ),
+    ];
+    let sandbox = small();
+    for (environment, project, build) in cases {
+        let run =
+            |args: &[&str]| Run(sandbox.command(args).envs(environment.iter().copied()).output().unwrap());
+        run(&["stash", "ws", "-C", "work"]).exits(0);
+        run(&["stash", "other", "-C", "work", "--build", "7"]).exits(0);
+        let listed = |build: &str| {
+            let stashes = sandbox.run(["list", "--project", project, "--build", build, "--json"]).json();
+            let stashes = stashes.as_array().unwrap().clone();
+            stashes.iter().map(|stash| stash["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!((listed(build), listed("7")), (vec!["ws".to_owned()], vec!["other".to_owned()]));
+        let shown = run(&["show", "ws"]).exits(0).stdout();
+        assert!(shown.contains(&format!("build {build} of {project}")), "{shown}");
+    }
+    assert_eq!(sandbox.run(["list", "--json"]).json(), serde_json::json!([]), "nothing is in `local`");
+}
+
+/// Proves that a rebuilt build is told where the stash may be, and does not get it unasked.
+#[test]
+fn a_rebuilt_build_is_told_of_the_one_before() {
+    let sandbox = small();
+    let run = |args: &[&str], build: &str| {
+        let mut command = sandbox.command(args);
+        command.env("BUILDKITE", "true").env("BUILDKITE_ORGANIZATION_SLUG", "acme");
+        command.env("BUILDKITE_PIPELINE_SLUG", "web").env("BUILDKITE_BUILD_ID", build);
+        Run(command.env("BUILDKITE_REBUILT_FROM_BUILD_ID", "first").output().unwrap())
+    };
+    run(&["stash", "ws", "-C", "work"], "first").exits(0);
+    let missing = run(&["unstash", "ws", "-C", "out"], "second").exits(4);
+    missing.says("hint: this build was rebuilt from first: pannier unstash ws --from-build first\n");
+    assert!(!sandbox.path("out").exists());
+    run(&["unstash", "ws", "-C", "out", "--from-build", "first"], "second").exits(0);
+    assert!(sandbox.path("out/a.txt").exists());
+    run(&["unstash", "ws", "--from-build", "zeroth"], "second").exits(4).says("hint: `pannier list`");
+    run(&["list"], "").exits(1).says("BUILDKITE_BUILD_ID");
+}
+
 #[test]
 fn sockets_are_counted_and_named_and_are_no_failure() {
     let sandbox = small();
@@ -165,6 +230,6 @@ fn other_urls_than_folders_are_refused_in_words() {
     let sandbox = small();
     let mut command = sandbox.command(["list"]);
     command.env("PANNIER_URL", "https://user:secret@pannier.example/");
-    let refused = Run(command.output().unwrap()).exits(1).says("https");
+    let refused = Run(command.output().unwrap()).exits(1).says("PANNIER_URL is not the URL of a controller");
     assert!(!refused.stderr().contains("secret"));
 }

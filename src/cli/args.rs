@@ -39,12 +39,8 @@ pub(super) struct Global {
     /// Certificates (PEM) to trust beside the system's
     #[arg(long, global = true, env = "PANNIER_CA_FILE", value_name = "FILE")]
     pub(super) ca_file: Option<PathBuf>,
-    /// Project that the build belongs to
-    #[arg(long, global = true, env = "PANNIER_PROJECT", default_value = "local")]
-    pub(super) project: String,
-    /// Build that the stash belongs to
-    #[arg(long, global = true, env = "PANNIER_BUILD", default_value = "local")]
-    pub(super) build: String,
+    #[command(flatten)]
+    pub(super) identity: IdentityArgs,
     /// Folder for what is remembered of workspaces [default: pannier in the user's cache folder]
     #[arg(long, global = true, env = "PANNIER_CACHE_DIR", value_name = "FOLDER")]
     pub(super) cache_dir: Option<PathBuf>,
@@ -57,6 +53,36 @@ pub(super) struct Global {
     /// Print nothing but errors and the data that was asked for
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
+}
+
+/// Whose stash it is. The variables are read beside those of CI systems (`identity`), where an empty one is none.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(super) struct IdentityArgs {
+    /// Project that the build belongs to [env: PANNIER_PROJECT] [default: as CI says; else local]
+    #[arg(long, global = true)]
+    pub(super) project: Option<String>,
+    /// Build that the stash belongs to [env: PANNIER_BUILD] [default: as CI says; else local]
+    #[arg(long, global = true)]
+    pub(super) build: Option<String>,
+    /// Step of the pipeline [env: PANNIER_STEP] [default: as CI says]
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(super) step: Option<String>,
+    /// Job that runs the step [env: PANNIER_JOB] [default: as CI says]
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(super) job: Option<String>,
+    /// Attempt at the job [env: PANNIER_ATTEMPT] [default: as CI says]
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(super) attempt: Option<String>,
+    /// Part of a parallel step [env: PANNIER_SHARD] [default: as CI says]
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(super) shard: Option<String>,
+    /// Branch that is built [env: PANNIER_BRANCH] [default: as CI says]
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(super) branch: Option<String>,
+    /// Commit that is built [env: PANNIER_COMMIT] [default: as CI says]
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(super) commit: Option<String>,
 }
 
 /// Never fails: what a token says only its controller knows.

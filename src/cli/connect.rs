@@ -12,19 +12,24 @@ use crate::workspace::stat_cache::cache_file;
 
 use super::args::Global;
 use super::embedded::Embedded;
+use super::identity::{self, Identity};
 use super::signals;
 
 impl Global {
-    /// The build that `--project` and `--build` name.
+    /// Whom this process runs for.
+    pub(super) fn identity(&self) -> Identity {
+        Identity::find(&self.identity, &identity::of_process)
+    }
+
+    /// The build that flags, variables or the CI system name.
     pub(super) fn build_id(&self) -> anyhow::Result<BuildId> {
-        self.build_named(&self.build)
+        self.identity().build_id()
     }
 
     /// Another build of the same project.
     pub(super) fn build_named(&self, build: &str) -> anyhow::Result<BuildId> {
-        check_label(&self.project).context("--project cannot be used")?;
         check_label(build).context("the build's name cannot be used")?;
-        Ok(BuildId { project: self.project.clone(), build: build.to_owned() })
+        Ok(BuildId { project: self.identity().project_label()?, build: build.to_owned() })
     }
 
     /// The controller at the URL that was named, or in this process, on the folder that was named or the user's own.

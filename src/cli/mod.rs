@@ -12,6 +12,7 @@ mod exit;
 mod export;
 mod gc;
 mod hint;
+mod identity;
 mod import;
 mod list;
 mod rm;

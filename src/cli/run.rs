@@ -15,6 +15,7 @@ pub fn main() -> ExitCode {
     let global = &cli.global;
     if !matches!(cli.command, Command::Serve(_)) {
         ui::start_logging();
+        tracing::debug!("{}", global.identity());
     }
     let outcome = match &cli.command {
         Command::Stash(args) => stash::run(global, args),

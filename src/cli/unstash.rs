@@ -6,9 +6,11 @@ use std::time::Instant;
 
 use anyhow::Context;
 
-use crate::agent::{self, UnstashRequest, Unstashed};
+use crate::agent::{self, AgentError, UnstashRequest, Unstashed};
 use crate::model::EntryPath;
 use crate::model::progress::Progress;
+use crate::transfer::RemoteError;
+use crate::transfer::remote::RemoteErrorKind;
 use crate::workspace::restore::RestoreOptions;
 
 use super::args::{Global, UnstashArgs};
@@ -24,7 +26,7 @@ pub(super) fn run(global: &Global, args: &UnstashArgs) -> Outcome {
     let line = ui::ProgressLine::start("Unstashing", &progress, !global.quiet);
     let unstashed = agent::unstash(remote.as_ref(), &request, &progress);
     drop(line);
-    let unstashed = unstashed?;
+    let unstashed = unstashed.map_err(|error| with_origin(error, global, args))?;
     if global.json {
         ui::print_json(&serde_json::json!({
             "stash": unstashed.info,
@@ -57,6 +59,17 @@ fn request(global: &Global, args: &UnstashArgs) -> anyhow::Result<UnstashRequest
         },
         cache_file: global.cache_file(&args.folder, args.no_cache)?,
     })
+}
+
+/// Adds the build that this one was made from, if the stash is not in this one: it is named, and not read unasked.
+fn with_origin(error: AgentError, global: &Global, args: &UnstashArgs) -> AgentError {
+    match error {
+        AgentError::Remote(error) if error.kind == RemoteErrorKind::NotFound && args.from_build.is_none() => {
+            let origin = global.identity().restarted_from.map(|origin| origin.hint(args.name.as_str()));
+            AgentError::Remote(RemoteError { hint: origin.or(error.hint), ..error })
+        }
+        other => other,
+    }
 }
 
 /// A path of a stash as people type it: `./a//b/` is `a/b`.
