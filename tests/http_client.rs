@@ -158,6 +158,9 @@ fn a_stopped_run_asks_nothing_more_but_says_its_last_words() {
         let error = waiting.join().unwrap().unwrap_err();
         assert!(matches!(error.cause, Cause::Stopped), "{error}");
     });
+    let asked = server.seen().len();
+    let error = client.send(&Request::new(Method::DELETE, &url)).unwrap_err();
+    assert!(matches!(error.cause, Cause::Stopped) && server.seen().len() == asked, "{error}");
     let last = Request { last_words: true, ..Request::new(Method::DELETE, &url) };
     assert_eq!(client.send(&last).unwrap().status, 200);
 }

@@ -15,6 +15,8 @@ use pannier::agent::{self, AgentError, StashRequest, Stashed, UnstashRequest, Un
 use pannier::http::ClientOptions;
 use pannier::model::progress::Progress;
 use pannier::protocol::BuildId;
+use pannier::transfer::get::PackSource;
+use pannier::transfer::{ReadLease, Remote};
 use pannier::workspace::restore::RestoreOptions;
 use pannier::workspace::select::{SelectOptions, Selection};
 use scripted::{Act, Scripted, Seen, range};
@@ -327,6 +329,34 @@ fn urls_that_have_ended_are_renewed_for_all_readers_at_once() {
     let said = ever.fails_to_unstash();
     assert!(said.contains("could not read pack") && said.contains("403 Forbidden"), "{said}");
     assert_eq!(ever.remote.count("renew_gets"), 1);
+}
+
+/// Proves that threads whose URLs ended at the same time ask for others once, together.
+#[test]
+fn threads_that_notice_together_ask_once() {
+    let at_once = std::sync::atomic::AtomicU32::new(0);
+    let scene = Scene::stashed(&patient(), move |seen, _| {
+        let number: u32 = seen.target.rsplit(SIGNATURE).next().unwrap().parse().unwrap();
+        if number > 1 {
+            return Act::Store;
+        }
+        // Neither is answered before both have asked (or a second has passed, on a machine that is that busy).
+        at_once.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        (0..1000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            at_once.load(std::sync::atomic::Ordering::Relaxed) >= 2
+        });
+        Act::status(403)
+    });
+    let resolved = scene.remote.resolve(&build(), &"ws".parse().unwrap()).unwrap();
+    let lease = std::sync::Arc::new(ReadLease::new(&scene.remote, resolved.session));
+    let source = PackSource::new(resolved.packs[0].clone(), lease);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..2).map(|_| scope.spawn(|| source.read(0..100).unwrap())).collect();
+        let read: Vec<_> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
+        assert_eq!(read[0], read[1]);
+    });
+    assert_eq!(scene.remote.count("renew_gets"), 1);
 }
 
 #[test]

@@ -100,6 +100,9 @@ impl Client {
         let bytes = range.map_or_else(|| request.body_bytes(), ByteRange::len);
         let mut retry = Retry::begin(&self.0.options, bytes, request.patience);
         loop {
+            if self.0.options.stop.is_stopped() && !request.last_words {
+                return Err(failed(request, &retry, Cause::Stopped));
+            }
             retry.attempts += 1;
             let before = into.len();
             let done = match range {

@@ -52,6 +52,8 @@ pub enum Act {
     ResetAfter(usize),
     /// What a store answers, with one bit of the body's byte at that place flipped.
     Flip(usize),
+    /// What the server that the request names answers: this one is a proxy.
+    Forward,
     /// No answer.
     Hang,
     /// What a store answers, a byte at a time and never done.
@@ -187,6 +189,7 @@ impl Server {
                 self.store(seen);
                 reset(stream)
             }
+            Act::Forward => forward(&mut stream, seen),
             Act::Reset => reset(stream),
             Act::Truncate(at) => {
                 cut(&mut stream, &self.store(seen), at)?;
@@ -287,6 +290,21 @@ fn cut(stream: &mut TcpStream, answer: &Answer, at: usize) -> io::Result<()> {
     stream.write_all((head + "\r\n").as_bytes())?;
     stream.write_all(&answer.body[..at.min(answer.body.len())])?;
     stream.flush()
+}
+
+/// Sends the request on to the host that its target names, and the answer back.
+fn forward(stream: &mut TcpStream, seen: &Seen) -> io::Result<()> {
+    let (host, path) = seen.target.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut head = format!("{} /{path} HTTP/1.1\r\nconnection: close\r\n", seen.method);
+    for (name, value) in seen.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("connection")) {
+        head += &format!("{name}: {value}\r\n");
+    }
+    let mut server = TcpStream::connect(host)?;
+    server.write_all((head + "\r\n").as_bytes())?;
+    server.write_all(&seen.body)?;
+    io::copy(&mut server, stream)?;
+    stream.shutdown(std::net::Shutdown::Both)?;
+    Err(io::ErrorKind::ConnectionAborted.into())
 }
 
 /// Ends the connection with a reset: data that was received and not read, or no lingering.
