@@ -255,6 +255,8 @@ fn it_can_be_watched() {
         "pannier_asked_digests_total",
         "pannier_kept_from_moving_bytes",
         "pannier_requests_total{method=\"POST\",route=\"/v1/sessions\",status=\"200\"} 2",
+        "pannier_ledger_seconds_count{kind=\"write\"}",
+        "pannier_ledger_seconds_count{kind=\"read\"}",
         "pannier_request_seconds_count{route=\"/v1/sessions/{session}/commit\"} 2",
     ] {
         assert!(metrics.contains(line), "`{line}` is not in: {metrics}");

@@ -1,5 +1,7 @@
 //! What every ledger does, whichever database keeps it. Each method is one transaction.
 
+use std::time::Duration;
+
 use crate::model::{Digest, PackName};
 use crate::protocol::{BuildId, Committed, SessionId, StashInfo, StashName};
 
@@ -9,8 +11,14 @@ use super::rows::{
     PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
 };
 
+/// Told of every transaction: `read` or `write`, and how long it took with its wait for a connection.
+pub type TransactionObserver = Box<dyn Fn(&'static str, Duration) + Send + Sync>;
+
 /// What every back end does alike; held by one conformance suite.
 pub trait Ledger: Send + Sync {
+    /// Has `observer` told of every transaction from now on. The first one stays; a back end may tell nothing.
+    fn observe(&self, _observer: TransactionObserver) {}
+
     /// A random name given when the ledger was made.
     fn identity(&self) -> Result<String, LedgerError>;
     /// Reads the whole database and says whether it is sound; [`LedgerError::Corrupt`] if it is not.

@@ -9,7 +9,7 @@ mod error;
 mod rows;
 mod sqlite;
 
-pub use back_end::Ledger;
+pub use back_end::{Ledger, TransactionObserver};
 pub use error::{Cause, Fault, LedgerError};
 pub use rows::{
     Access, CommitRows, Creation, GonePack, MendedStash, NewReader, NewSession, OpenedSession, PackId,

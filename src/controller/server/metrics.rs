@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::controller::ledger::TransactionObserver;
 use crate::protocol::{Committed, PackIntent, Resolved};
 
 /// Upper bounds of the times' buckets, in seconds: a ledger's look-up to a slow store.
@@ -28,11 +29,18 @@ pub(super) struct RouteLabels {
     route: String,
 }
 
+/// What kind of transaction a time is of.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LedgerLabels {
+    kind: &'static str,
+}
+
 /// All counters.
 pub(super) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram>,
+    ledger_seconds: Family<LedgerLabels, Histogram>,
     asked_digests: Counter,
     missing_digests: Counter,
     stashed_bytes: Counter,
@@ -50,6 +58,9 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("pannier");
         registry.register("requests", "Requests answered", requests.clone());
         registry.register("request_seconds", "Time until the answer began", request_seconds.clone());
+        let ledger_seconds =
+            Family::<LedgerLabels, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
+        registry.register("ledger_seconds", "Time of a ledger's transaction", ledger_seconds.clone());
         let kept_bytes = Gauge::default();
         let help = "Bytes of committed stashes beyond those of all packs announced";
         registry.register("kept_from_moving_bytes", help, kept_bytes.clone());
@@ -61,6 +72,7 @@ impl Default for Metrics {
         Self {
             requests,
             request_seconds,
+            ledger_seconds,
             asked_digests: counter("asked_digests", "Chunks that agents asked about"),
             missing_digests: counter("missing_digests", "Chunks among them that were missing"),
             stashed_bytes: counter("stashed_bytes", "Bytes of the files of committed stashes"),
@@ -80,6 +92,12 @@ impl Metrics {
         self.requests.get_or_create(&labels).inc();
         let labels = RouteLabels { route: route.to_owned() };
         self.request_seconds.get_or_create(&labels).observe(time.as_secs_f64());
+    }
+
+    /// What the ledger is to tell of its transactions.
+    pub(super) fn ledger_observer(&self) -> TransactionObserver {
+        let seconds = self.ledger_seconds.clone();
+        Box::new(move |kind, time| seconds.get_or_create(&LedgerLabels { kind }).observe(time.as_secs_f64()))
     }
 
     /// Chunks were asked about.

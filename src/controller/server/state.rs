@@ -29,7 +29,9 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn new(controller: Arc<Controller>, tokens: Tokens, objects: Option<Objects>) -> Self {
         let at_work = Arc::new(Semaphore::new(AT_WORK));
-        Self { controller, tokens, metrics: Metrics::default(), objects, at_work }
+        let metrics = Metrics::default();
+        controller.ledger.observe(metrics.ledger_observer());
+        Self { controller, tokens, metrics, objects, at_work }
     }
 
     /// Runs `work` on a blocking thread, once one of the places is free.

@@ -5,6 +5,7 @@ use rusqlite::OptionalExtension;
 use crate::controller::ledger::{
     Access, CommitRows, GonePack, Ledger, LedgerError, MendedStash, NewReader, NewSession, OpenedSession,
     PackId, PackRow, PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
+    TransactionObserver,
 };
 use crate::model::{Digest, PackName};
 use crate::protocol::{BuildId, Committed, SessionId, StashInfo, StashName};
@@ -13,6 +14,11 @@ use super::connection::{SqliteLedger, Sync};
 use super::error::{corrupt, named};
 
 impl Ledger for SqliteLedger {
+    fn observe(&self, observer: TransactionObserver) {
+        // Whoever came first goes on hearing.
+        let _ = self.observer.set(observer);
+    }
+
     fn identity(&self) -> Result<String, LedgerError> {
         let sql = "SELECT value FROM meta WHERE key = 'identity'";
         self.read(|transaction| Ok(transaction.query_row(sql, [], |row| row.get(0))?))

@@ -1,11 +1,12 @@
 //! Opening and migrating a ledger file, and its two kinds of transaction. No statement of the protocol's.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
-use crate::controller::ledger::{Creation, LedgerError};
+use crate::controller::ledger::{Creation, LedgerError, TransactionObserver};
 
 use super::error::named;
 use super::pool::{BUSY, Pool};
@@ -15,6 +16,7 @@ use super::schema::MIGRATIONS;
 pub struct SqliteLedger {
     path: PathBuf,
     pool: Pool,
+    pub(super) observer: OnceLock<TransactionObserver>,
 }
 
 /// What a transaction's end promises.
@@ -31,14 +33,14 @@ impl SqliteLedger {
     ///
     /// An up-to-date ledger costs one read of its header: nothing is written, synced or checked.
     pub fn open(path: &Path, creation: impl FnOnce() -> Creation) -> Result<Self, LedgerError> {
-        let ledger = Self { path: path.to_owned(), pool: Pool::open(path)? };
+        let ledger = Self { path: path.to_owned(), pool: Pool::open(path)?, observer: OnceLock::new() };
         ledger.prepare(creation).map_err(|error| named(error, path))?;
         Ok(ledger)
     }
 
     /// A ledger that lives as long as this value.
     pub fn in_memory() -> Result<Self, LedgerError> {
-        let ledger = Self { path: ":memory:".into(), pool: Pool::in_memory()? };
+        let ledger = Self { path: ":memory:".into(), pool: Pool::in_memory()?, observer: OnceLock::new() };
         ledger.prepare(|| Creation::New)?;
         Ok(ledger)
     }
@@ -83,6 +85,7 @@ impl SqliteLedger {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
+        let _observed = Observed::start("read", self);
         self.pool
             .read(|connection| work(&connection.transaction_with_behavior(TransactionBehavior::Deferred)?))
             .map_err(|error| named(error, &self.path))
@@ -103,6 +106,7 @@ impl SqliteLedger {
         sync: Sync,
         work: impl FnOnce(&Transaction<'_>) -> Result<(T, bool), LedgerError>,
     ) -> Result<T, LedgerError> {
+        let _observed = Observed::start("write", self);
         let mut connection = self.pool.writer();
         let run = || {
             connection.pragma_update(
@@ -154,6 +158,27 @@ fn use_wal(connection: &Connection) -> Result<(), LedgerError> {
                 std::thread::sleep(Duration::from_millis(5));
             }
             other => return Ok(other?),
+        }
+    }
+}
+
+/// Tells the observer, if there is one, when it goes.
+struct Observed<'a> {
+    kind: &'static str,
+    started: Instant,
+    observer: Option<&'a TransactionObserver>,
+}
+
+impl<'a> Observed<'a> {
+    fn start(kind: &'static str, ledger: &'a SqliteLedger) -> Self {
+        Self { kind, started: Instant::now(), observer: ledger.observer.get() }
+    }
+}
+
+impl Drop for Observed<'_> {
+    fn drop(&mut self) {
+        if let Some(observer) = self.observer {
+            observer(self.kind, self.started.elapsed());
         }
     }
 }
