@@ -101,6 +101,13 @@ impl Controller {
 
     /// Ends a session early. Best effort: a lease also ends by itself.
     pub fn release(&self, caller: &Caller, session: SessionId) {
+        // A scope may hold many builds. What is no write session is left to the ledger: readers' sessions name no build.
+        if let Err(error @ (ControllerError::ForeignBuild(_) | ControllerError::NoBuild(_))) =
+            self.own_session(caller, session)
+        {
+            tracing::warn!(session = session.0, %error, "a session was not released for another build");
+            return;
+        }
         if let Err(error) = self.ledger.end_session(&caller.access, session) {
             tracing::warn!(session = session.0, error = %error, "a session could not be released");
         }
