@@ -1,11 +1,14 @@
 //! The in-process controller from outside: commits, unchanged stashes, sweeps, damage; interleavings of writers, readers
 //! and sweeps (`schedules`), and accidents at every call (`faults`), after each of which every committed stash must still
-//! be whole.
+//! be whole; agents that lie (`liars`), about sizes too (`giants`).
 #![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 
+mod crafted;
 mod faults;
+mod giants;
 mod guarded;
+mod liars;
 mod scene;
 mod schedules;
 

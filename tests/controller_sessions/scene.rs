@@ -45,14 +45,19 @@ pub(crate) fn name(text: &str) -> StashName {
 
 /// A workspace of one file for each letter: (root, all chunks as bytes).
 pub(crate) fn manifest(letters: &str) -> (Digest, Vec<Vec<u8>>) {
+    manifest_of(letters, 100)
+}
+
+/// The same with files of `len` bytes.
+pub(crate) fn manifest_of(letters: &str, len: u32) -> (Digest, Vec<Vec<u8>>) {
     let mut chunks = Vec::new();
     let mut entries = Vec::new();
     let mut totals = Totals::default();
     for letter in letters.bytes() {
-        let bytes = vec![letter; 100];
-        let chunk = ChunkRef { digest: Digest::of(&bytes), len: 100 };
+        let bytes = vec![letter; len as usize];
+        let chunk = ChunkRef { digest: Digest::of(&bytes), len };
         chunks.push(bytes);
-        let kind = EntryKind::File(Content { size: 100, listed: false, chunks: [chunk].into() });
+        let kind = EntryKind::File(Content { size: u64::from(len), listed: false, chunks: [chunk].into() });
         let path = EntryPath::new([letter]).unwrap();
         let mtime = Timestamp::default();
         entries.push(Entry { path, mode: 0o644, mtime, owner: None, xattrs: [].into(), kind });
