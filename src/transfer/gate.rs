@@ -199,8 +199,12 @@ mod tests {
             waits.join().unwrap()
         });
         let second = gate.enter(90);
-        assert_eq!((gate.lock().running, gate.lock().bytes), (2, 100));
+        let held = || {
+            let state = gate.lock();
+            (state.running, state.bytes)
+        };
+        assert_eq!(held(), (2, 100));
         drop((small, second));
-        assert_eq!((gate.lock().running, gate.lock().bytes), (0, 0));
+        assert_eq!(held(), (0, 0));
     }
 }
