@@ -122,6 +122,7 @@ fn a_folder_that_becomes_a_symlink_while_it_is_restored() {
     fs::create_dir(outside.join("deep")).unwrap();
     fs::write(outside.join("deep/5"), b"precious").unwrap();
     let before = tree(&outside);
+    let deep_time = fs::metadata(outside.join("deep")).unwrap().modified().unwrap();
     let (folder, aside) = (out.join("steady"), sandbox.path("aside"));
     let swap = |_| {
         let _ = fs::rename(&folder, &aside);
@@ -147,6 +148,8 @@ fn a_folder_that_becomes_a_symlink_while_it_is_restored() {
                     let _ = fs::remove_file(outside.join(name));
                 }
             }
+            // Nor is the time that such a write gave the folder.
+            fs::File::open(outside.join("deep")).unwrap().set_modified(deep_time).unwrap();
         }
     });
     sandbox.run(["unstash", "ws", "-C", "out", "--mirror"]).exits(0);
