@@ -65,7 +65,7 @@ struct Gcs {
     client: Arc<GoogleCloudStorage>,
     life: Life,
     key_name: Option<String>,
-    /// GETs signed lately. A signature is a quarter of a millisecond of RSA here (a request, with credentials that hold
+    /// GETs signed lately. A signature is RSA here (a request, with credentials that hold
     /// no key), and the agents of a parallel step all ask for the same packs at once.
     signed: Mutex<HashMap<Path, (Instant, SignedUrl)>>,
 }
