@@ -5,6 +5,7 @@
 //! Does not: touch a file system, a network, a thread or a clock.
 //! May import: nothing from this crate.
 
+pub mod checksum;
 pub mod digest;
 pub mod entry;
 pub mod entry_path;
@@ -17,6 +18,7 @@ pub mod signed_url;
 pub mod stop;
 pub mod wire;
 
+pub use checksum::{Sha1, Sha256};
 pub use digest::Digest;
 pub use entry::{ChunkRef, Content, Entry, EntryKind, Owner, Timestamp, Xattr};
 pub use entry_path::EntryPath;

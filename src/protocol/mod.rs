@@ -4,6 +4,7 @@
 //! Does not: know how they travel (in process today, HTTP beside it) or what either side does with them.
 //! May import: `model`.
 
+pub mod artifact;
 pub mod build;
 pub mod operate;
 pub mod refusal;

@@ -1,9 +1,10 @@
 //! How an agent reaches a controller and a blob store.
 //!
-//! Does: the `Remote` trait that every controller looks like to an agent; `put` and `get` of packs by signed URL.
+//! Does: the traits `Remote` and `ArtifactRemote` that every controller looks like to an agent; `put` and `get` of packs by signed URL.
 //! Does not: decide what to move (the agent does) or who may (the controller does).
 //! May import: `model`, `protocol`, `http`.
 
+pub mod artifact_remote;
 pub mod error;
 pub mod gate;
 pub mod get;
@@ -14,6 +15,7 @@ pub mod remote;
 mod store_words;
 pub mod transport;
 
+pub use artifact_remote::ArtifactRemote;
 pub use error::TransferError;
 pub use http_remote::HttpRemote;
 pub use lease::ReadLease;
