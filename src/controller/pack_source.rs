@@ -1,7 +1,6 @@
 //! Reads packs out of the store for the controller's own eyes: footers, manifest parts, whole packs to check.
 //! Every chunk is verified. Bytes come a frame at a time, so no pack is ever held whole.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::controller::error::ControllerError;
@@ -62,27 +61,48 @@ pub(super) fn check_pack(
     Ok(tail)
 }
 
-/// Reads single chunks, remembering a few footers and the last frame: pages of a manifest stand beside each other.
+/// Reads single chunks, remembering a few footers and frames: pages of a manifest stand beside each other, and so do the
+/// files of a folder.
 pub(super) struct ChunkSource<'a> {
     store: &'a dyn Store,
-    packs: HashMap<PackName, Arc<IndexedTail>>,
-    /// The frame in `plain`.
-    frame: Option<(PackName, u64)>,
-    plain: Vec<u8>,
+    /// The latest last.
+    tails: Vec<(PackName, Arc<IndexedTail>)>,
+    /// The latest last.
+    frames: Vec<DecodedFrame>,
     decoder: FrameDecoder,
 }
 
 struct IndexedTail {
     footer: Footer,
-    places: HashMap<Digest, usize>,
+    /// Indices of chunks, in the order of digests.
+    by_digest: Vec<u32>,
 }
 
-/// Footers that are kept: 16 of 300 kB are a few MB.
-const KEPT_FOOTERS: usize = 16;
+struct DecodedFrame {
+    pack: PackName,
+    offset: u64,
+    plain: Vec<u8>,
+}
+
+/// Chunks of the footers that are kept beside the latest: 40 bytes each, and the footers of most packs have fewer than
+/// 20,000.
+const KEPT_CHUNKS: usize = 1 << 17;
+/// Plaintext of the frames that are kept beside the latest.
+const KEPT_FRAME_BYTES: usize = 4 << 20;
 
 impl<'a> ChunkSource<'a> {
     pub(super) fn new(store: &'a dyn Store) -> Self {
-        Self { store, packs: HashMap::new(), frame: None, plain: Vec::new(), decoder: FrameDecoder::new() }
+        Self { store, tails: Vec::new(), frames: Vec::new(), decoder: FrameDecoder::new() }
+    }
+
+    /// Whether `pack` holds `digest`, as its footer says.
+    pub(super) fn holds(
+        &mut self,
+        pack: PackName,
+        len: u64,
+        digest: Digest,
+    ) -> Result<bool, ControllerError> {
+        Ok(self.tail(pack, len)?.place(&digest).is_some())
     }
 
     /// The plaintext of `digest` out of `pack`, verified.
@@ -94,42 +114,67 @@ impl<'a> ChunkSource<'a> {
     ) -> Result<Vec<u8>, ControllerError> {
         let damaged = || ControllerError::DamagedChunk { pack, digest };
         let tail = self.tail(pack, len)?;
-        let place = *tail.places.get(&digest).ok_or_else(damaged)?;
+        let place = tail.place(&digest).ok_or_else(damaged)?;
         let frame =
             tail.footer.frames.iter().find(|frame| frame.chunks.contains(&place)).ok_or_else(damaged)?;
-        self.decode(pack, &tail.footer, frame)?;
+        let plain = self.decode(pack, &tail.footer, frame)?;
         let chunks = tail.footer.chunks.get(frame.chunks.clone()).unwrap_or_default();
-        let found = slices(chunks, &self.plain).find(|(chunk, _)| chunk.digest == digest);
+        let found = slices(chunks, plain).find(|(chunk, _)| chunk.digest == digest);
         found.map(|(_, bytes)| bytes.to_vec()).ok_or_else(damaged)
     }
 
-    /// Fills `plain` with a frame, every chunk of it verified.
-    fn decode(&mut self, pack: PackName, footer: &Footer, frame: &Frame) -> Result<(), ControllerError> {
-        if self.frame == Some((pack, frame.offset)) {
-            return Ok(());
-        }
-        self.frame = None;
-        let stored = self.store.read(pack, frame.stored_range())?;
-        let chunks = footer.chunks.get(frame.chunks.clone()).unwrap_or_default();
-        let decoded = self.decoder.decode(frame, &stored, chunks, &mut self.plain);
-        decoded.map_err(|source| ControllerError::Pack { pack, source })?;
-        self.frame = Some((pack, frame.offset));
-        Ok(())
+    /// A frame's plaintext, every chunk of it verified.
+    fn decode(&mut self, pack: PackName, footer: &Footer, frame: &Frame) -> Result<&[u8], ControllerError> {
+        let known = self.frames.iter().position(|kept| kept.pack == pack && kept.offset == frame.offset);
+        let decoded = match known {
+            Some(at) => self.frames.remove(at),
+            None => {
+                let stored = self.store.read(pack, frame.stored_range())?;
+                let chunks = footer.chunks.get(frame.chunks.clone()).unwrap_or_default();
+                let mut plain = Vec::new();
+                let decoded = self.decoder.decode(frame, &stored, chunks, &mut plain);
+                decoded.map_err(|source| ControllerError::Pack { pack, source })?;
+                trim(&mut self.frames, KEPT_FRAME_BYTES, |kept| kept.plain.len());
+                DecodedFrame { pack, offset: frame.offset, plain }
+            }
+        };
+        self.frames.push(decoded);
+        Ok(self.frames.last().map(|latest| &latest.plain[..]).unwrap_or_default())
     }
 
     fn tail(&mut self, pack: PackName, len: u64) -> Result<Arc<IndexedTail>, ControllerError> {
-        if let Some(tail) = self.packs.get(&pack) {
-            return Ok(Arc::clone(tail));
-        }
-        let footer = read_tail(self.store, pack, len)?.footer;
-        let places = footer.chunks.iter().enumerate().map(|(place, chunk)| (chunk.digest, place)).collect();
-        if self.packs.len() >= KEPT_FOOTERS {
-            self.packs.clear();
-        }
-        let tail = Arc::new(IndexedTail { footer, places });
-        self.packs.insert(pack, Arc::clone(&tail));
+        let tail = match self.tails.iter().position(|(kept, _)| *kept == pack) {
+            Some(at) => self.tails.remove(at).1,
+            None => {
+                let tail = Arc::new(IndexedTail::new(read_tail(self.store, pack, len)?.footer));
+                trim(&mut self.tails, KEPT_CHUNKS, |(_, kept)| kept.by_digest.len());
+                tail
+            }
+        };
+        self.tails.push((pack, Arc::clone(&tail)));
         Ok(tail)
     }
+}
+
+impl IndexedTail {
+    fn new(footer: Footer) -> Self {
+        let mut by_digest: Vec<u32> = (0..footer.chunks.len() as u32).collect();
+        by_digest.sort_unstable_by_key(|&at| footer.chunks[at as usize].digest);
+        Self { footer, by_digest }
+    }
+
+    fn place(&self, digest: &Digest) -> Option<usize> {
+        let found = self.by_digest.binary_search_by_key(digest, |&at| self.footer.chunks[at as usize].digest);
+        found.ok().map(|at| self.by_digest[at] as usize)
+    }
+}
+
+/// Drops the oldest until what is left weighs no more than `most`.
+fn trim<T>(kept: &mut Vec<T>, most: usize, weight: impl Fn(&T) -> usize) {
+    let mut left = most;
+    let fits = |one: &&T| left.checked_sub(weight(one)).map(|rest| left = rest).is_some();
+    let count = kept.iter().rev().take_while(fits).count();
+    kept.drain(..kept.len() - count);
 }
 
 #[cfg(test)]

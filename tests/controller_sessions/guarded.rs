@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use pannier::controller::ledger::{
-    Access, CommitRows, Fault, GonePack, Ledger, LedgerError, MendedStash, NewReader, NewSession,
-    OpenedSession, PackId, PackRow, PackState, RebuiltPack, ScopeId, SessionRow, SqliteLedger, StashRow,
-    Sweep, Swept,
+    Access, BrowseLedger, BuildRow, CommitRows, Fault, GonePack, Ledger, LedgerError, MendedStash, NewReader,
+    NewSession, OpenedSession, PackId, PackRow, PackState, Part, ProjectRow, RebuiltPack, ScopeId,
+    SessionRow, SqliteLedger, StashRow, Sweep, Swept,
 };
 use pannier::controller::store::{Finding, Store, StoreError, StoredObject};
 use pannier::model::{Digest, PackName, SignedUrl};
@@ -96,6 +96,14 @@ macro_rules! guarded {
             self.guard.pass(|| self.inner.$name($($argument),*))
         })+
     };
+}
+
+impl BrowseLedger for GuardedLedger {
+    guarded! {
+        fn projects(access: &Access, only: Option<&str>, part: Part) -> Vec<ProjectRow>;
+        fn builds(access: &Access, project: &str, part: Part) -> Vec<BuildRow>;
+        fn build(access: &Access, build: &BuildId) -> Option<BuildRow>;
+    }
 }
 
 impl Ledger for GuardedLedger {

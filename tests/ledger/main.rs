@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 
+mod browse;
 mod commits;
 mod index;
 mod packs;
@@ -43,6 +44,7 @@ conformance! {
     packs: a_pack_goes_from_pending_to_deleted, a_sweep_waits_for_pins_and_older_sessions,
         a_dry_run_changes_nothing, a_pack_that_was_set_aside_is_missing_until_it_goes,
         a_mended_stash_needs_its_broken_pack_no_more, a_lost_index_is_made_again;
+    browse: projects_and_builds_are_counted, what_nobody_may_read_is_not_listed, long_lists_come_in_parts;
     stashes: names_are_found_listed_and_forgotten, a_build_is_copied_by_reference, a_reader_holds_its_packs;
 }
 

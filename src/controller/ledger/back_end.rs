@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::model::{Digest, PackName};
 use crate::protocol::{BuildId, Committed, SessionId, StashInfo, StashName};
 
+use super::browse::BrowseLedger;
 use super::error::LedgerError;
 use super::rows::{
     Access, CommitRows, GonePack, MendedStash, NewReader, NewSession, OpenedSession, PackId, PackRow,
@@ -15,7 +16,7 @@ use super::rows::{
 pub type TransactionObserver = Box<dyn Fn(&'static str, Duration) + Send + Sync>;
 
 /// What every back end does alike; held by one conformance suite.
-pub trait Ledger: Send + Sync {
+pub trait Ledger: BrowseLedger + Send + Sync {
     /// Has `observer` told of every transaction from now on. The first one stays; a back end may tell nothing.
     fn observe(&self, _observer: TransactionObserver) {}
 

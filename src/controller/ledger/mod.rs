@@ -5,11 +5,13 @@
 //! May import: `model`, `protocol`.
 
 mod back_end;
+mod browse;
 mod error;
 mod rows;
 mod sqlite;
 
 pub use back_end::{Ledger, TransactionObserver};
+pub use browse::{BrowseLedger, BuildRow, Part, ProjectRow};
 pub use error::{Cause, Fault, LedgerError};
 pub use rows::{
     Access, CommitRows, Creation, GonePack, MendedStash, NewReader, NewSession, OpenedSession, PackId,

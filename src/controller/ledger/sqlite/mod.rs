@@ -6,6 +6,7 @@
 //! May import: `model`, `protocol`.
 
 mod back_end;
+mod browse;
 mod chunks;
 mod commit;
 mod connection;
