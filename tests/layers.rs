@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("pack", &["model"]),
     ("transfer", &["model", "protocol", "http"]),
     ("agent", &["model", "protocol", "http", "workspace", "tar", "chunk", "pack", "transfer"]),
-    ("controller", &["model", "protocol", "http", "pack"]),
+    ("controller", &["model", "protocol", "http", "pack", "tar"]),
     (
         "cli",
         &[

@@ -105,6 +105,11 @@ impl<'a> ChunkSource<'a> {
         Ok(self.tail(pack, len)?.place(&digest).is_some())
     }
 
+    /// A pack whose footer is kept and names `digest`.
+    pub(super) fn kept(&self, digest: &Digest) -> Option<PackName> {
+        self.tails.iter().rev().find(|(_, tail)| tail.place(digest).is_some()).map(|(pack, _)| *pack)
+    }
+
     /// The plaintext of `digest` out of `pack`, verified.
     pub(super) fn read(
         &mut self,

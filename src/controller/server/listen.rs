@@ -85,7 +85,8 @@ pub fn serve(serving: Serving, listen: &Listen, started: impl FnOnce(SocketAddr)
         .build()
         .map_err(ServeError::Run)?;
     let controller = Arc::clone(&serving.controller);
-    let server = Arc::new(Server::new(serving.controller, serving.tokens, serving.objects));
+    let server =
+        Arc::new(Server::new(serving.controller, serving.tokens, serving.objects, listen.tls.is_some()));
     runtime.block_on(async {
         let address = |source| ServeError::Address { address: listen.address, source };
         let listener = TcpListener::bind(listen.address).map_err(address)?;

@@ -140,7 +140,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// One range of `bytes=…` as RFC 9110 spells it (§14.1.2); `None` if it is not one, or begins past the end.
-fn range_of(text: &str, len: u64) -> Option<Range<u64>> {
+pub(super) fn range_of(text: &str, len: u64) -> Option<Range<u64>> {
     let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
     let range = match (first, last) {
         ("", suffix) => len.saturating_sub(suffix.parse().ok()?)..len,

@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use super::answer::Failure;
 use super::state::Server;
-use super::{objects, operate, sessions, stashes};
+use super::{objects, operate, sessions, stashes, ui};
 
 /// The largest body that is taken but for objects: 16,384 digests are 512 KiB, a commit of 1,024 packs is 36 KiB.
 pub(super) const MAX_BODY_BYTES: usize = 1 << 20;
@@ -41,6 +41,7 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/tokens", post(operate::token));
     Router::new()
         .nest("/v1", v1)
+        .merge(ui::routes())
         .route("/objects/{pack}", put(objects::put).get(objects::get))
         .route("/healthz", get(operate::healthy))
         .route("/readyz", get(operate::ready))

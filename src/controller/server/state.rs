@@ -16,6 +16,9 @@ use super::tokens::Tokens;
 /// Requests at work at once; each may hold a body of [`super::routes::MAX_BODY_BYTES`] and a thread.
 const AT_WORK: usize = 64;
 
+/// Streams at once to browsers; each holds a thread, a few frames and a footer or two: about 16 MB.
+const STREAMS: usize = 16;
+
 /// The state behind the routes.
 pub(super) struct Server {
     pub(super) controller: Arc<Controller>,
@@ -24,14 +27,24 @@ pub(super) struct Server {
     /// The disk store's objects, which this server hands out itself; none where a cloud does.
     pub(super) objects: Option<Objects>,
     at_work: Arc<Semaphore>,
+    /// Whether the server itself speaks TLS.
+    pub(super) tls: bool,
+    /// Places for files and tarballs on their way to browsers.
+    pub(super) streams: Arc<Semaphore>,
 }
 
 impl Server {
-    pub(super) fn new(controller: Arc<Controller>, tokens: Tokens, objects: Option<Objects>) -> Self {
+    pub(super) fn new(
+        controller: Arc<Controller>,
+        tokens: Tokens,
+        objects: Option<Objects>,
+        tls: bool,
+    ) -> Self {
         let at_work = Arc::new(Semaphore::new(AT_WORK));
         let metrics = Metrics::default();
         controller.ledger.observe(metrics.ledger_observer());
-        Self { controller, tokens, metrics, objects, at_work }
+        let streams = Arc::new(Semaphore::new(STREAMS));
+        Self { controller, tokens, metrics, objects, at_work, tls, streams }
     }
 
     /// Runs `work` on a blocking thread, once one of the places is free.

@@ -12,11 +12,14 @@ use crate::protocol::build::check_label;
 use crate::protocol::{IssuedToken, TokenRequest};
 
 use super::key::ServerKey;
+use super::ui::ReportKey;
 
 /// The tenant, and the scope of tokens that name neither scope nor project: where the embedded default writes too.
 const DEFAULT_SCOPE: &str = "local";
 /// Longest life of a token: a job's are hours, an operator's at most a year.
 const MAX_LIFE_SECONDS: u64 = 366 * 24 * 60 * 60;
+/// Longest life of what a browser is given for a token.
+const PAGE_LIFE_SECONDS: u64 = 12 * 60 * 60;
 /// Scopes that one token may read.
 const MAX_SCOPES: usize = 16;
 
@@ -38,8 +41,11 @@ struct Claims {
 
 /// Makes tokens and reads them.
 pub struct Tokens {
-    encoding: EncodingKey,
-    decoding: DecodingKey,
+    tokens: Keys,
+    /// What browsers carry counts on pages alone, and tokens do not count there.
+    pages: Keys,
+    /// What addresses of reports are signed with.
+    pub(super) reports: ReportKey,
     validation: Validation,
     /// Scopes by name: a ledger never forgets one.
     scopes: Mutex<HashMap<String, ScopeId>>,
@@ -48,13 +54,13 @@ pub struct Tokens {
 impl Tokens {
     /// Tokens under `key`.
     pub fn new(key: &ServerKey) -> Self {
-        let key = key.derive("tokens");
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = 0;
         validation.validate_aud = false;
         Self {
-            encoding: EncodingKey::from_secret(&key),
-            decoding: DecodingKey::from_secret(&key),
+            tokens: Keys::new(&key.derive("tokens")),
+            pages: Keys::new(&key.derive("page sessions")),
+            reports: ReportKey::new(&key.derive("reports")),
             validation,
             scopes: Mutex::default(),
         }
@@ -72,17 +78,38 @@ impl Tokens {
             read: request.read.clone(),
             operator: request.operator,
         };
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
-            .map_err(|error| ControllerError::Token(error.to_string()))?;
-        Ok(IssuedToken { token, expires_at })
+        Ok(IssuedToken { token: self.tokens.sign(&claims)?, expires_at })
+    }
+
+    /// What a browser is given for `token` at `now`: the same rights but for an operator's, for half a day at most.
+    /// `None` if the token does not count.
+    pub(super) fn page_session(&self, token: &str, now: i64) -> Result<Option<IssuedToken>, ControllerError> {
+        let Some(mut claims) = self.claims(&self.tokens, token) else { return Ok(None) };
+        claims.exp = claims.exp.min(u64::try_from(now).unwrap_or_default() + PAGE_LIFE_SECONDS);
+        claims.operator = false;
+        let expires_at = i64::try_from(claims.exp).unwrap_or(i64::MAX);
+        Ok(Some(IssuedToken { token: self.pages.sign(&claims)?, expires_at }))
+    }
+
+    /// Who carries what [`Self::page_session`] gave; `None` if it does not count.
+    pub(super) fn page_caller(
+        &self,
+        ledger: &dyn Ledger,
+        session: &str,
+    ) -> Result<Option<Caller>, ControllerError> {
+        self.claims(&self.pages, session).map(|claims| self.caller_of(ledger, claims)).transpose()
     }
 
     /// Who carries `token`; `None` if it is not one of ours, was altered, or has expired.
     pub fn caller(&self, ledger: &dyn Ledger, token: &str) -> Result<Option<Caller>, ControllerError> {
-        let Ok(token) = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation) else {
-            return Ok(None);
-        };
-        let claims = token.claims;
+        self.claims(&self.tokens, token).map(|claims| self.caller_of(ledger, claims)).transpose()
+    }
+
+    fn claims(&self, keys: &Keys, token: &str) -> Option<Claims> {
+        jsonwebtoken::decode(token, &keys.decoding, &self.validation).ok().map(|token| token.claims)
+    }
+
+    fn caller_of(&self, ledger: &dyn Ledger, claims: Claims) -> Result<Caller, ControllerError> {
         // Projects do not share chunks unless somebody says so: a digest must not tell what another one has.
         let own = claims.scope.as_deref().or(claims.project.as_deref()).unwrap_or(DEFAULT_SCOPE);
         let write = self.scope(ledger, own)?;
@@ -94,7 +121,7 @@ impl Tokens {
             }
         }
         let access = Access { write, read };
-        Ok(Some(Caller { access, project: claims.project, build: claims.build, operator: claims.operator }))
+        Ok(Caller { access, project: claims.project, build: claims.build, operator: claims.operator })
     }
 
     fn scope(&self, ledger: &dyn Ledger, name: &str) -> Result<ScopeId, ControllerError> {
@@ -105,6 +132,23 @@ impl Tokens {
         let scope = ledger.scope(DEFAULT_SCOPE, name)?;
         scopes.insert(name.to_owned(), scope);
         Ok(scope)
+    }
+}
+
+/// One purpose's key, to sign and to check with.
+struct Keys {
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+}
+
+impl Keys {
+    fn new(key: &[u8]) -> Self {
+        Self { encoding: EncodingKey::from_secret(key), decoding: DecodingKey::from_secret(key) }
+    }
+
+    fn sign(&self, claims: &Claims) -> Result<String, ControllerError> {
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.encoding)
+            .map_err(|error| ControllerError::Token(error.to_string()))
     }
 }
 
@@ -176,6 +220,25 @@ mod tests {
             assert_eq!(tokens.caller(&ledger, token).unwrap(), None, "{token}");
         }
         assert!(tokens.caller(&ledger, &good).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_page_session_is_no_token_and_no_operator_and_ends_first() {
+        let (tokens, ledger) = (Tokens::new(&ServerKey::new([7; 32])), SqliteLedger::in_memory().unwrap());
+        let now = SystemClock.now();
+        let year = 365 * 24 * 60 * 60;
+        let long = TokenRequest { lives_seconds: year, operator: true, ..request() };
+        for (request, life) in [(long, 12 * 60 * 60), (request(), 60)] {
+            let token = tokens.issue(&request, now).unwrap().token;
+            let session = tokens.page_session(&token, now).unwrap().unwrap();
+            assert_eq!(session.expires_at, now + life);
+            let caller = tokens.page_caller(&ledger, &session.token).unwrap().unwrap();
+            assert_eq!((caller.project.as_deref(), caller.operator), (Some("org/repo"), false));
+            assert_eq!(caller.access, tokens.caller(&ledger, &token).unwrap().unwrap().access);
+            assert_eq!(tokens.caller(&ledger, &session.token).unwrap(), None);
+            assert_eq!(tokens.page_caller(&ledger, &token).unwrap(), None);
+            assert!(tokens.page_session(&session.token, now).unwrap().is_none());
+        }
     }
 
     #[test]
