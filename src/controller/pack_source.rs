@@ -82,6 +82,8 @@ struct DecodedFrame {
     pack: PackName,
     offset: u64,
     plain: Vec<u8>,
+    /// Where each of its chunks ends: a frame of tiny files has thousands.
+    ends: Vec<u32>,
 }
 
 /// Chunks of the footers that are kept beside the latest: 40 bytes each, and the footers of most packs have fewer than
@@ -122,17 +124,20 @@ impl<'a> ChunkSource<'a> {
         let place = tail.place(&digest).ok_or_else(damaged)?;
         let frame =
             tail.footer.frames.iter().find(|frame| frame.chunks.contains(&place)).ok_or_else(damaged)?;
-        let plain = self.decode(pack, &tail.footer, frame)?;
-        let chunks = tail.footer.chunks.get(frame.chunks.clone()).unwrap_or_default();
-        let found = slices(chunks, plain).find(|(chunk, _)| chunk.digest == digest);
-        found.map(|(_, bytes)| bytes.to_vec()).ok_or_else(damaged)
+        let decoded = self.decode(pack, &tail.footer, frame)?;
+        decoded.chunk(place - frame.chunks.start).map(<[u8]>::to_vec).ok_or_else(damaged)
     }
 
     /// A frame's plaintext, every chunk of it verified.
-    fn decode(&mut self, pack: PackName, footer: &Footer, frame: &Frame) -> Result<&[u8], ControllerError> {
+    fn decode(
+        &mut self,
+        pack: PackName,
+        footer: &Footer,
+        frame: &Frame,
+    ) -> Result<&DecodedFrame, ControllerError> {
         let known = self.frames.iter().position(|kept| kept.pack == pack && kept.offset == frame.offset);
-        let decoded = match known {
-            Some(at) => self.frames.remove(at),
+        let at = match known {
+            Some(at) => at,
             None => {
                 let stored = self.store.read(pack, frame.stored_range())?;
                 let chunks = footer.chunks.get(frame.chunks.clone()).unwrap_or_default();
@@ -140,11 +145,18 @@ impl<'a> ChunkSource<'a> {
                 let decoded = self.decoder.decode(frame, &stored, chunks, &mut plain);
                 decoded.map_err(|source| ControllerError::Pack { pack, source })?;
                 trim(&mut self.frames, KEPT_FRAME_BYTES, |kept| kept.plain.len());
-                DecodedFrame { pack, offset: frame.offset, plain }
+                let ends = chunks.iter().scan(0, |end, chunk| {
+                    *end += chunk.len;
+                    Some(*end)
+                });
+                let ends = ends.collect();
+                self.frames.push(DecodedFrame { pack, offset: frame.offset, plain, ends });
+                self.frames.len() - 1
             }
         };
-        self.frames.push(decoded);
-        Ok(self.frames.last().map(|latest| &latest.plain[..]).unwrap_or_default())
+        // The latest last.
+        self.frames[at..].rotate_left(1);
+        Ok(&self.frames[self.frames.len() - 1])
     }
 
     fn tail(&mut self, pack: PackName, len: u64) -> Result<Arc<IndexedTail>, ControllerError> {
@@ -158,6 +170,14 @@ impl<'a> ChunkSource<'a> {
         };
         self.tails.push((pack, Arc::clone(&tail)));
         Ok(tail)
+    }
+}
+
+impl DecodedFrame {
+    /// The bytes of the frame's chunk of that number.
+    fn chunk(&self, number: usize) -> Option<&[u8]> {
+        let start = number.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.plain.get(start as usize..*self.ends.get(number)? as usize)
     }
 }
 

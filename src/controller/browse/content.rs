@@ -25,7 +25,7 @@ impl OpenedStash<'_> {
         let mut position = 0;
         for list in &content.chunks {
             let digest = list.digest;
-            let bytes = self.manifest_part(digest)?;
+            let bytes = self.chunk(digest)?;
             let chunks =
                 chunk_list::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
             if !self.chunks(&chunks, &mut position, &range, each)? {

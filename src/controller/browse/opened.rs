@@ -66,7 +66,7 @@ impl Controller {
         let Some((session, mut packs)) = self.ledger.open_reader(&key.access, &new)? else {
             return Ok(None);
         };
-        // Roots, pages and chunk lists are looked for first where they can stand.
+        // What the index does not know is looked for in all of them: first where roots and pages can stand.
         packs.sort_by_key(|pack| !pack.has_manifest);
         let mut opened = OpenedStash {
             info: row.info,
@@ -80,7 +80,7 @@ impl Controller {
             key,
         };
         let digest = opened.info.id;
-        let bytes = opened.manifest_part(digest)?;
+        let bytes = opened.chunk(digest)?;
         opened.root = Root::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
         Ok(Some(opened))
     }
@@ -122,7 +122,7 @@ impl OpenedStash<'_> {
             self.page = None;
             let Some(wanted) = self.root.pages.get(at) else { return Ok(&[]) };
             let digest = wanted.chunk.digest;
-            let bytes = self.manifest_part(digest)?;
+            let bytes = self.chunk(digest)?;
             let entries =
                 page::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
             self.page = Some((at, entries));
@@ -130,13 +130,7 @@ impl OpenedStash<'_> {
         Ok(self.page.as_ref().map(|(_, entries)| &entries[..]).unwrap_or_default())
     }
 
-    /// A root, page or chunk list.
-    pub(super) fn manifest_part(&mut self, digest: Digest) -> Result<Vec<u8>, ControllerError> {
-        let manifest = self.packs.partition_point(|pack| pack.has_manifest);
-        self.search(0..manifest, digest)?.map_or_else(|| self.chunk(digest), Ok)
-    }
-
-    /// A chunk, verified, out of a pack that the lease keeps.
+    /// A chunk (of a file or of the manifest), verified, out of a pack that the lease keeps.
     pub(super) fn chunk(&mut self, digest: Digest) -> Result<Vec<u8>, ControllerError> {
         self.renew()?;
         if let Some(at) = self.likely_pack(digest)?
