@@ -1,6 +1,7 @@
 //! `pannier show NAME [PATH…]`
 
 use crate::agent::OpenStash;
+use crate::model::entry::permissions;
 use crate::model::{Entry, EntryKind, EntryPath};
 use crate::protocol::StashInfo;
 
@@ -86,7 +87,7 @@ fn line(entry: &Entry) -> String {
         _ => String::new(),
     };
     let when = time(shown.mtime_seconds, shown.mtime_nanoseconds);
-    format!("{letter}{} {:>12} {when} {}{target}\n", entry.permissions(), shown.bytes, shown.path)
+    format!("{letter}{} {:>12} {when} {}{target}\n", permissions(entry.mode), shown.bytes, shown.path)
 }
 
 fn shown(entry: &Entry) -> Shown {

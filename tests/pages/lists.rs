@@ -60,7 +60,8 @@ fn what_one_may_not_see_looks_like_what_is_not_there() {
     fs::write(sandbox.path("work/page.html"), "secret").unwrap();
     let served = Served::start(&sandbox, "data", &[]);
     for (project, own) in [("p", "p"), ("q", "q")] {
-        let made = sandbox.run_at(&served, ["token", "--for-project", project, "--json"]).json();
+        let made =
+            sandbox.run_at(&served, ["token", "--for-project", project, "--scope", "both", "--json"]).json();
         let token = made["token"].as_str().unwrap().to_owned();
         let mut command =
             sandbox.at(&served, ["stash", "deps", "-C", "work", "--project", own, "--build", "1"]);

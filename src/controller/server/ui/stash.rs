@@ -9,6 +9,7 @@ use maud::{Markup, html};
 use crate::controller::browse::{FolderRow, Listing};
 use crate::controller::error::ControllerError;
 use crate::controller::server::state::Server;
+use crate::model::entry::permissions;
 use crate::model::entry_path::Printable;
 use crate::model::{Entry, EntryKind, EntryPath};
 use crate::protocol::{BuildId, StashInfo, StashName};
@@ -158,7 +159,7 @@ fn entry_row(shown: &Shown, entry: &Entry) -> Markup {
         tr role="row" {
             th scope="row" role="rowheader" { (name(shown, entry)) }
             td.number role="cell" { @if let Some(content) = entry.content() { (words::bytes(content.size)) } }
-            td role="cell" { code.mode { (entry.permissions()) } }
+            td role="cell" { code.mode { (permissions(entry.mode)) } }
             td role="cell" { (layout::time(entry.mtime.secs)) }
             td.action role="cell" {
                 @if matches!(entry.kind, EntryKind::File(_) | EntryKind::HardLink { .. }) {
