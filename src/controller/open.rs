@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::controller::clock::{Clock, ProcessClock, SystemClock};
 use crate::controller::error::ControllerError;
 use crate::controller::ledger::{Creation, Ledger, LedgerError, SqliteLedger};
+use crate::controller::pack_source::SharedTails;
 use crate::controller::store::{DiskStore, Store};
 
 /// How long a session lives without a request, in seconds; also how long a signed URL may.
@@ -18,6 +19,8 @@ pub struct Controller {
     pub(super) ledger: Box<dyn Ledger>,
     pub(super) store: Box<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
+    /// For people who look from page to page.
+    pub(super) tails: SharedTails,
 }
 
 impl Controller {
@@ -54,7 +57,7 @@ impl Controller {
 
     /// A controller of other parts: another store, a clock that tests move.
     pub fn with_parts(ledger: Box<dyn Ledger>, store: Box<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { ledger, store, clock }
+        Self { ledger, store, clock, tails: SharedTails::default() }
     }
 
     /// A name of this ledger that no other has.

@@ -1,7 +1,7 @@
 //! Reads packs out of the store for the controller's own eyes: footers, manifest parts, whole packs to check.
 //! Every chunk is verified. Bytes come a frame at a time, so no pack is ever held whole.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::controller::error::ControllerError;
 use crate::controller::store::Store;
@@ -65,12 +65,18 @@ pub(super) fn check_pack(
 /// files of a folder.
 pub(super) struct ChunkSource<'a> {
     store: &'a dyn Store,
+    /// Footers that others read, for those who ask often and briefly.
+    shared: Option<&'a SharedTails>,
     /// The latest last.
     tails: Vec<(PackName, Arc<IndexedTail>)>,
     /// The latest last.
     frames: Vec<DecodedFrame>,
     decoder: FrameDecoder,
 }
+
+/// Footers by pack, the latest last, within [`KEPT_CHUNKS`] for all who share them. A pack never changes.
+#[derive(Default)]
+pub(super) struct SharedTails(Mutex<Vec<(PackName, Arc<IndexedTail>)>>);
 
 struct IndexedTail {
     footer: Footer,
@@ -94,7 +100,13 @@ const KEPT_FRAME_BYTES: usize = 4 << 20;
 
 impl<'a> ChunkSource<'a> {
     pub(super) fn new(store: &'a dyn Store) -> Self {
-        Self { store, tails: Vec::new(), frames: Vec::new(), decoder: FrameDecoder::new() }
+        let decoder = FrameDecoder::new();
+        Self { store, shared: None, tails: Vec::new(), frames: Vec::new(), decoder }
+    }
+
+    /// The same, with footers that others read before.
+    pub(super) fn sharing(store: &'a dyn Store, tails: &'a SharedTails) -> Self {
+        Self { shared: Some(tails), ..Self::new(store) }
     }
 
     /// Whether `pack` holds `digest`, as its footer says.
@@ -163,7 +175,10 @@ impl<'a> ChunkSource<'a> {
         let tail = match self.tails.iter().position(|(kept, _)| *kept == pack) {
             Some(at) => self.tails.remove(at).1,
             None => {
-                let tail = Arc::new(IndexedTail::new(read_tail(self.store, pack, len)?.footer));
+                let tail = match self.shared {
+                    Some(shared) => shared.tail(self.store, pack, len)?,
+                    None => Arc::new(IndexedTail::new(read_tail(self.store, pack, len)?.footer)),
+                };
                 trim(&mut self.tails, KEPT_CHUNKS, |(_, kept)| kept.by_digest.len());
                 tail
             }
@@ -178,6 +193,27 @@ impl DecodedFrame {
     fn chunk(&self, number: usize) -> Option<&[u8]> {
         let start = number.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
         self.plain.get(start as usize..*self.ends.get(number)? as usize)
+    }
+}
+
+impl SharedTails {
+    fn tail(&self, store: &dyn Store, pack: PackName, len: u64) -> Result<Arc<IndexedTail>, ControllerError> {
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let take = |tails: &mut Vec<(PackName, Arc<IndexedTail>)>| {
+            let at = tails.iter().position(|(known, _)| *known == pack)?;
+            Some(tails.remove(at).1)
+        };
+        let known = take(&mut kept());
+        // Nobody waits for another's store.
+        let tail = match known {
+            Some(tail) => tail,
+            None => Arc::new(IndexedTail::new(read_tail(store, pack, len)?.footer)),
+        };
+        let mut tails = kept();
+        take(&mut tails);
+        trim(&mut tails, KEPT_CHUNKS, |(_, kept)| kept.by_digest.len());
+        tails.push((pack, Arc::clone(&tail)));
+        Ok(tail)
     }
 }
 

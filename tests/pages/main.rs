@@ -7,6 +7,7 @@
 mod support;
 
 mod browser;
+mod budget;
 mod chromium;
 mod content;
 mod lists;

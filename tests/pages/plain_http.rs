@@ -58,6 +58,17 @@ impl Visitor {
     }
 
     fn send(&self, method: &str, address: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut answer = Vec::new();
+        let _ = self.ask(method, address, headers, body).read_to_end(&mut answer);
+        Answer::read(&answer)
+    }
+
+    /// Asks for a page and reads nothing of the answer.
+    pub(crate) fn open(&self, address: &str) -> TcpStream {
+        self.ask("GET", address, &[], "")
+    }
+
+    fn ask(&self, method: &str, address: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
         let mut head = format!(
             "{method} {address} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n",
             self.host,
@@ -70,9 +81,7 @@ impl Visitor {
         let mut stream = TcpStream::connect(&self.host).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        Answer::read(&answer)
+        stream
     }
 }
 

@@ -75,7 +75,7 @@ impl Controller {
             session,
             renew_at: self.clock.now() + LEASE_SECONDS / 3,
             packs,
-            source: ChunkSource::new(self.store.as_ref()),
+            source: ChunkSource::sharing(self.store.as_ref(), &self.tails),
             page: None,
             key,
         };

@@ -34,7 +34,7 @@ pub(super) async fn projects(
     let (rows, more) = cut(server.run(list).await?);
     let body = html! {
         @if rows.is_empty() { (no_builds()) } @else {
-            table.rows role="table" {
+            table.rows role="table" aria-label="Projects" {
                 thead role="rowgroup" { tr role="row" {
                     th scope="col" role="columnheader" { "Project" }
                     th.number scope="col" role="columnheader" { "Builds" }
@@ -77,7 +77,7 @@ pub(super) async fn builds(
         return Err(PageFailure::NotFound);
     }
     let body = html! {
-        table.rows role="table" {
+        table.rows role="table" aria-label="Builds" {
             thead role="rowgroup" { tr role="row" {
                 th scope="col" role="columnheader" { "Build" }
                 th.number scope="col" role="columnheader" { "Stashes" }
@@ -140,7 +140,7 @@ fn found(
 
 fn stash_table(stashes: &[StashInfo]) -> Markup {
     html! {
-        table.rows role="table" {
+        table.rows role="table" aria-label="Stashes" {
             thead role="rowgroup" { tr role="row" {
                 th scope="col" role="columnheader" { "Stash" }
                 th.number scope="col" role="columnheader" { "Entries" }

@@ -130,7 +130,7 @@ fn folder_table(shown: &Shown) -> Markup {
     html! {
         @if shown.folder.is_none() { h2 { "Files" } }
         @if rows.is_empty() { p.soft { "This folder is empty." } } @else {
-            table.rows role="table" {
+            table.rows role="table" aria-label="Files" {
                 thead role="rowgroup" { tr role="row" {
                     th scope="col" role="columnheader" { "Name" }
                     th.number scope="col" role="columnheader" { "Size" }
