@@ -79,6 +79,25 @@ fn a_file_comes_whole_and_in_ranges() {
     assert!(kept.header("content-disposition").unwrap().starts_with("attachment; "));
 }
 
+/// Proves that an object of the store, which the same server hands out, is nothing that could run beside the pages.
+#[test]
+fn objects_run_nothing() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("work/a"), "a").unwrap();
+    let served = served(&sandbox);
+    let visitor = Visitor::stranger(&served);
+    let bearer = format!("Bearer {}", served.token);
+    let headers = [("Authorization", &bearer[..]), ("Content-Type", "application/json")];
+    let asked = r#"{"project":"p","build":"1","name":"deps"}"#;
+    let resolved = visitor.send("POST", "/v1/resolve", &headers, asked);
+    let resolved: serde_json::Value = serde_json::from_slice(&resolved.body).unwrap();
+    let text = resolved["packs"][0]["get"].to_string();
+    let address = &text[text.find("/objects/").unwrap()..];
+    let object = visitor.get(address.split('"').next().unwrap());
+    assert_eq!((object.status, object.header("content-security-policy")), (200, Some("sandbox")));
+    assert_eq!(object.header("x-content-type-options"), Some("nosniff"));
+}
+
 /// Proves that a damaged chunk is an error page where nothing was sent yet, and a body that breaks off where something was:
 /// what did come is right.
 #[test]

@@ -57,7 +57,7 @@ impl Visitor {
         self.send("POST", address, &[&[media], headers].concat(), form)
     }
 
-    fn send(&self, method: &str, address: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) fn send(&self, method: &str, address: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut answer = Vec::new();
         let _ = self.ask(method, address, headers, body).read_to_end(&mut answer);
         Answer::read(&answer)

@@ -88,6 +88,9 @@ pub(super) async fn get(
     headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
     headers.insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/octet-stream"));
+    // Objects are served beside the pages for people: whatever a browser opens here is in an origin of its own.
+    headers.insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static("sandbox"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
     if status == StatusCode::PARTIAL_CONTENT
         && let Ok(value) = format!("bytes {}-{}/{len}", range.start, range.end.saturating_sub(1)).try_into()
     {
