@@ -7,6 +7,7 @@ pub mod controller;
 pub mod http;
 pub mod model;
 pub mod pack;
+pub mod pattern;
 pub mod protocol;
 pub mod tar;
 pub mod transfer;

@@ -3,7 +3,7 @@
 //! Does: Ant and gitignore patterns (`select`), the parallel walk (`walk`), what is known of unchanged files
 //! (`stat_cache`), and writing files beneath one directory handle, never outside it (`beneath`, `restore`).
 //! Does not: cut, compress or move content; write or read tar.
-//! May import: `model`.
+//! May import: `model`, `pattern`.
 
 pub mod beneath;
 pub mod restore;

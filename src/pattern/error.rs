@@ -2,7 +2,7 @@
 
 use crate::model::entry_path::Printable;
 
-use super::pattern::MAX_PATTERN_BYTES;
+use super::ant::MAX_PATTERN_BYTES;
 
 /// A pattern that is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

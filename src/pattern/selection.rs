@@ -1,7 +1,7 @@
 //! Includes and excludes together: is this path chosen, must this folder be read? One path at a time, without I/O.
 
+use super::ant::Pattern;
 use super::error::SelectError;
-use super::pattern::Pattern;
 
 /// What to choose. Each string may hold several patterns, split on commas only; blanks around them do not count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use crate::model::entry_path::Printable;
 use crate::model::limits::MAX_PATH_BYTES;
 
+use super::component;
 use super::error::SelectError;
-use super::glob;
 
 /// Longest pattern: twice the longest path, as every character of a path may need a wildcard beside it.
 pub(super) const MAX_PATTERN_BYTES: usize = 2 * MAX_PATH_BYTES;
@@ -37,7 +37,7 @@ impl Token {
         match self {
             Self::Deep => false,
             Self::Literal(text) => **text == *name,
-            Self::Glob(glob) => glob::matches(glob, name),
+            Self::Glob(glob) => component::matches(glob, name),
         }
     }
 }
