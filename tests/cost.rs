@@ -17,8 +17,9 @@ use pannier::cli::embedded::Embedded;
 use pannier::model::progress::Progress;
 use pannier::model::{Digest, PackName, SignedUrl};
 use pannier::protocol::{
-    BuildId, Commit, Committed, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload, PackIntent,
-    Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions, VerifyReport,
+    BuildId, Commit, Committed, Copied, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload,
+    PackIntent, Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions,
+    VerifyReport,
 };
 use pannier::transfer::{Remote, RemoteError, Transport};
 use pannier::workspace::restore::RestoreOptions;
@@ -104,7 +105,7 @@ impl<R: Remote> Remote for Recording<R> {
         self.note("remove", 0).remove(build, name)
     }
 
-    fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, RemoteError> {
+    fn copy(&self, from: &BuildId, to: &BuildId) -> Result<Copied, RemoteError> {
         self.note("copy", 0).copy(from, to)
     }
 

@@ -352,6 +352,12 @@ pub(super) struct TokenArgs {
     /// The only build that the token may write to; it reads all of the project [default: any]
     #[arg(long, value_name = "BUILD", requires = "for_project")]
     pub(super) for_build: Option<String>,
+    /// The only job that the token may bring artifacts from [default: any]
+    #[arg(long, value_name = "JOB", requires = "for_build")]
+    pub(super) for_job: Option<String>,
+    /// The key of that job's step, for an unmodified buildkite-agent, which does not tell it
+    #[arg(long, value_name = "KEY", requires = "for_job")]
+    pub(super) for_step: Option<String>,
     /// The scope it writes to: what is in it is seen by tokens that read it [default: the project's own]
     #[arg(long, value_name = "SCOPE")]
     pub(super) scope: Option<String>,

@@ -7,8 +7,9 @@ use crate::controller::{Caller, Clock, Controller, ControllerError, ErrorKind, S
 use crate::model::progress::Progress;
 use crate::model::{Digest, PackName, SignedUrl};
 use crate::protocol::{
-    BuildId, Commit, Committed, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload, PackIntent,
-    Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions, VerifyReport,
+    BuildId, Commit, Committed, Copied, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload,
+    PackIntent, Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions,
+    VerifyReport,
 };
 use crate::transfer::remote::RemoteErrorKind;
 use crate::transfer::{Remote, RemoteError, Transport};
@@ -98,7 +99,7 @@ impl Remote for Embedded {
         self.controller.remove(&self.caller, build, name).map_err(remote)
     }
 
-    fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, RemoteError> {
+    fn copy(&self, from: &BuildId, to: &BuildId) -> Result<Copied, RemoteError> {
         self.controller.copy(&self.caller, from, to).map_err(remote)
     }
 

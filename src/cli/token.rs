@@ -10,6 +10,8 @@ pub(super) fn run(global: &Global, args: &TokenArgs) -> Outcome {
     let request = TokenRequest {
         project: args.for_project.clone(),
         build: args.for_build.clone(),
+        job: args.for_job.clone(),
+        step: args.for_step.clone(),
         scope: args.scope.clone(),
         read: args.read.clone(),
         operator: args.operator,

@@ -17,6 +17,10 @@ pub struct Caller {
     pub project: Option<String>,
     /// The only build it may write to; any of the project without. It may read every build of the project.
     pub build: Option<String>,
+    /// The only job that its artifacts may come from; any without.
+    pub job: Option<String>,
+    /// The key of that job's step, where the token tells it.
+    pub step: Option<String>,
     /// Whether it may sweep, verify and hand out tokens.
     pub operator: bool,
 }
@@ -25,7 +29,7 @@ impl Caller {
     /// The owner of a data folder, in a process of their own.
     pub fn local() -> Self {
         let access = Access { write: LOCAL, read: vec![LOCAL] };
-        Self { access, project: None, build: None, operator: true }
+        Self { access, project: None, build: None, job: None, step: None, operator: true }
     }
 
     /// Fails where the caller may not look: as if the build did not exist.

@@ -4,7 +4,7 @@
 //! objects (`store`), follow a manifest's references (`references`), sweep what nothing refers to (`sweep`),
 //! re-read packs (`verify`), read stashes for people's browsers (`browse`).
 //! Does not: read or write a workspace; know the agent.
-//! May import: `model`, `protocol`, `http`, `pack` (the reader), `tar` (the writer).
+//! May import: `model`, `protocol`, `http`, `pattern`, `pack` (the reader), `tar` (the writer).
 
 mod browse;
 mod caller;

@@ -6,7 +6,7 @@ use crate::controller::ledger::{NewReader, PackRow, PackState};
 use crate::controller::open::{Controller, LEASE_SECONDS};
 use crate::controller::pack_source::{check_pack, read_tail};
 use crate::model::PackName;
-use crate::protocol::{BuildId, PackDownload, Resolved, SessionId, StashInfo, StashName};
+use crate::protocol::{BuildId, Copied, PackDownload, Resolved, SessionId, StashInfo, StashName};
 
 /// Names that "no such stash" lists.
 const NAMED_OTHERS: usize = 5;
@@ -82,11 +82,17 @@ impl Controller {
         Ok(self.ledger.remove(&caller.access, build, name)?)
     }
 
-    /// Gives every stash of `from` to `to` by reference; answers how many.
-    pub fn copy(&self, caller: &Caller, from: &BuildId, to: &BuildId) -> Result<u64, ControllerError> {
+    /// Gives every stash and every finished artifact of `from` to `to` by reference; answers how many.
+    pub fn copy(&self, caller: &Caller, from: &BuildId, to: &BuildId) -> Result<Copied, ControllerError> {
         caller.require_read(from)?;
         caller.require_write(to)?;
-        Ok(self.ledger.copy(&caller.access, from, to, self.clock.now())?)
+        Ok(self.ledger.copy_build(&caller.access, from, to, self.clock.now())?)
+    }
+
+    /// Forgets every stash of a build; its artifacts stay. Answers how many there were.
+    pub fn clear_stashes(&self, caller: &Caller, build: &BuildId) -> Result<u64, ControllerError> {
+        caller.require_write(build)?;
+        Ok(self.ledger.clear_stashes(&caller.access, build)?)
     }
 
     /// Reads a whole pack; if it is broken, quarantines it and answers why. A store that is down is no damage, nor is a

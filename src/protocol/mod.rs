@@ -18,4 +18,4 @@ pub use operate::{
 };
 pub use refusal::{Refusal, RefusalKind};
 pub use session::{Commit, Open, Opened, PackIntent, SessionId, SignedPack};
-pub use stash::{Committed, PackDownload, Resolved, StashInfo};
+pub use stash::{Committed, Copied, PackDownload, Resolved, StashInfo};

@@ -28,6 +28,12 @@ pub struct GcReport {
     pub kept_for_sessions: u64,
     /// When those sessions end by themselves, in seconds since 1970.
     pub until: Option<i64>,
+    /// Artifacts whose time was over or whose upload was abandoned.
+    #[serde(default)]
+    pub expired_artifacts: u64,
+    /// Objects of artifacts deleted; not among `deleted_packs`, but their bytes are among `deleted_bytes`.
+    #[serde(default)]
+    pub deleted_blobs: u64,
 }
 
 /// How to verify.
@@ -88,6 +94,12 @@ pub struct TokenRequest {
     pub project: Option<String>,
     /// The only build it may write to; any of the project without.
     pub build: Option<String>,
+    /// The only job that its artifacts may come from; any without. Needs `build`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// The key of that job's step, for agents that do not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
     /// The scope it writes to; without, the project's own, or the controller's default for a token of any project.
     pub scope: Option<String>,
     /// Scopes that it reads from beside that one, first wins.

@@ -35,6 +35,15 @@ pub struct StashInfo {
     pub committed_at: i64,
 }
 
+/// What one build was given of another, by reference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Copied {
+    /// Stashes.
+    pub stashes: u64,
+    /// Artifacts.
+    pub artifacts: u64,
+}
+
 /// Everything it takes to read a stash: one controller request, then O(packs) GETs.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Resolved {

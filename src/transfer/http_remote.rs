@@ -11,9 +11,9 @@ use crate::model::progress::Progress;
 use crate::model::{Digest, PackName, Secret, SignedUrl};
 use crate::protocol::wire::{bits_from_bytes, digests_to_bytes, open_to_bytes, opened_from_bytes};
 use crate::protocol::{
-    BuildId, Commit, Committed, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload, PackIntent,
-    Refusal, RefusalKind, Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions,
-    VerifyReport,
+    BuildId, Commit, Committed, Copied, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload,
+    PackIntent, Refusal, RefusalKind, Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest,
+    VerifyOptions, VerifyReport,
 };
 
 use super::remote::{Remote, RemoteError, RemoteErrorKind};
@@ -204,7 +204,7 @@ impl Remote for HttpRemote {
         parse(&self.send(Method::DELETE, &url, Vec::new(), "application/json")?)
     }
 
-    fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, RemoteError> {
+    fn copy(&self, from: &BuildId, to: &BuildId) -> Result<Copied, RemoteError> {
         self.post(&["copy"], &serde_json::json!({ "from": from, "to": to }), Duration::ZERO)
     }
 

@@ -5,8 +5,9 @@ use std::fmt;
 use crate::model::progress::Progress;
 use crate::model::{Digest, PackName, SignedUrl};
 use crate::protocol::{
-    BuildId, Commit, Committed, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload, PackIntent,
-    Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions, VerifyReport,
+    BuildId, Commit, Committed, Copied, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload,
+    PackIntent, Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions,
+    VerifyReport,
 };
 
 use super::transport::Transport;
@@ -64,8 +65,8 @@ pub trait Remote: Send + Sync {
     /// Forgets a stash; its chunks stay until a sweep. `false` if there was none.
     fn remove(&self, build: &BuildId, name: &StashName) -> Result<bool, RemoteError>;
 
-    /// Gives every stash of `from` to `to` by reference; answers how many.
-    fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, RemoteError>;
+    /// Gives every stash and every finished artifact of `from` to `to` by reference; answers how many.
+    fn copy(&self, from: &BuildId, to: &BuildId) -> Result<Copied, RemoteError>;
 
     /// Sweeps once.
     fn gc(&self, options: &GcOptions) -> Result<GcReport, RemoteError>;

@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use pannier::controller::ledger::{
-    Access, BrowseLedger, BuildRow, CommitRows, Fault, GonePack, Ledger, LedgerError, MendedStash, NewReader,
-    NewSession, OpenedSession, PackId, PackRow, PackState, Part, ProjectRow, RebuiltPack, ScopeId,
-    SessionRow, SqliteLedger, StashRow, Sweep, Swept,
+    Access, AnnouncedArtifact, Announcement, ArtifactLedger, ArtifactRow, ArtifactSearch, BlobRow, BlobSweep,
+    BrowseLedger, BuildRow, CommitRows, EndedUpload, Fault, FoundRows, GonePack, Ledger, LedgerError,
+    MendedStash, NewReader, NewSession, OpenedSession, PackId, PackRow, PackState, Part, ProjectRow,
+    RebuiltPack, ScopeId, SessionRow, SqliteLedger, StashRow, Sweep, Swept, SweptBlobs,
 };
 use pannier::controller::store::{Finding, Store, StoreError, StoredObject};
 use pannier::model::{Digest, PackName, SignedUrl};
-use pannier::protocol::{BuildId, Committed, PackIntent, SessionId, StashInfo, StashName};
+use pannier::protocol::artifact::{ArtifactId, ArtifactState};
+use pannier::protocol::{BuildId, Committed, Copied, PackIntent, SessionId, StashInfo, StashName};
 
 /// What happens at one call, counted from 0 over ledger and store together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +108,24 @@ impl BrowseLedger for GuardedLedger {
     }
 }
 
+impl ArtifactLedger for GuardedLedger {
+    guarded! {
+        fn announce(access: &Access, announced: &Announcement<'_>) -> Vec<AnnouncedArtifact>;
+        fn artifact(access: &Access, id: &ArtifactId) -> Option<ArtifactRow>;
+        fn note_upload(blob: i64, upload: &str) -> Option<String>;
+        fn touch_upload(blob: i64, now: i64) -> bool;
+        fn end_uploads(access: &Access, ended: &[EndedUpload]) -> Vec<(ArtifactState, Option<String>)>;
+        fn delete_artifact(access: &Access, id: &ArtifactId) -> Option<bool>;
+        fn delete_below(access: &Access, build: &BuildId, path: &str) -> u64;
+        fn search_artifacts(access: &Access, search: &ArtifactSearch<'_>) -> Option<FoundRows>;
+        fn copy_build(access: &Access, from: &BuildId, to: &BuildId, now: i64) -> Copied;
+        fn clear_stashes(access: &Access, build: &BuildId) -> u64;
+        fn blob(name: [u8; 16]) -> Option<BlobRow>;
+        fn sweep_blobs(sweep: &BlobSweep) -> SweptBlobs;
+        fn forget_blobs(blobs: &[i64]) -> ();
+    }
+}
+
 impl Ledger for GuardedLedger {
     guarded! {
         fn identity() -> String;
@@ -128,7 +148,6 @@ impl Ledger for GuardedLedger {
         fn reader(access: &Access, session: SessionId, now: i64, lease: i64) -> Vec<PackRow>;
         fn list(access: &Access, build: &BuildId) -> Vec<StashInfo>;
         fn remove(access: &Access, build: &BuildId, name: &StashName) -> bool;
-        fn copy(access: &Access, from: &BuildId, to: &BuildId, now: i64) -> u64;
         fn all_stashes() -> Vec<StashRow>;
         fn stash(stash: i64) -> Option<StashRow>;
         fn stash_packs(stash: i64) -> Vec<PackRow>;

@@ -18,7 +18,7 @@ pub(crate) fn projects_and_builds_are_counted(ledger: &dyn Ledger) {
     assert!(ledger.build(&scene.access, &build("1")).unwrap().is_none());
     scene.stash("x", "abc");
     scene.stash("y", "d");
-    ledger.copy(&scene.access, &build("1"), &build("2"), NOW + 9).unwrap();
+    ledger.copy_build(&scene.access, &build("1"), &build("2"), NOW + 9).unwrap();
     assert_eq!(ledger.projects(&scene.access, None, ALL).unwrap(), [project("p", 2, 4, Some(NOW + 9))]);
     let row = |name: &str, last_at| BuildRow {
         build: build(name),
@@ -57,7 +57,7 @@ pub(crate) fn long_lists_come_in_parts(ledger: &dyn Ledger) {
     let scene = Scene::new(ledger);
     scene.stash("x", "abc");
     for to in 2..=5 {
-        ledger.copy(&scene.access, &build("1"), &build(&to.to_string()), NOW + to).unwrap();
+        ledger.copy_build(&scene.access, &build("1"), &build(&to.to_string()), NOW + to).unwrap();
     }
     let named = |part| -> Vec<String> {
         ledger.builds(&scene.access, "p", part).unwrap().into_iter().map(|row| row.build.build).collect()

@@ -3,11 +3,15 @@
 #![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 
+mod artifacts;
+mod blobs;
 mod browse;
 mod commits;
 mod index;
+mod migration;
 mod packs;
 mod scene;
+mod searches;
 mod sessions;
 mod stashes;
 
@@ -44,6 +48,13 @@ conformance! {
     packs: a_pack_goes_from_pending_to_deleted, a_sweep_waits_for_pins_and_older_sessions,
         a_dry_run_changes_nothing, a_pack_that_was_set_aside_is_missing_until_it_goes,
         a_mended_stash_needs_its_broken_pack_no_more, a_lost_index_is_made_again;
+    artifacts: an_artifact_goes_from_new_to_deleted, the_same_key_names_the_same_artifact,
+        a_failed_upload_may_be_tried_again, scopes_do_not_share_artifacts, an_upload_is_known_by_its_first_name,
+        jobs_and_builds_learn_and_do_not_forget, folders_are_deleted_whole;
+    blobs: content_is_shared_within_what_one_may_read, a_blob_goes_with_its_last_artifact,
+        abandoned_uploads_expire, days_end, a_build_is_copied_with_its_artifacts, stashes_are_cleared_alone;
+    searches: the_newest_of_a_path_is_found, pages_follow_each_other, steps_and_attempts_are_told_apart,
+        the_newest_build_that_fits_is_found;
     browse: projects_and_builds_are_counted, what_nobody_may_read_is_not_listed, long_lists_come_in_parts;
     stashes: names_are_found_listed_and_forgotten, a_build_is_copied_by_reference, a_reader_holds_its_packs;
 }

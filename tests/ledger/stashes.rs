@@ -36,7 +36,9 @@ pub(crate) fn names_are_found_listed_and_forgotten(ledger: &dyn Ledger) {
 /// the original.
 pub(crate) fn a_build_is_copied_by_reference(ledger: &dyn Ledger) {
     let scene = Scene::new(ledger);
-    let copy = |from: &str, to: &str| ledger.copy(&scene.access, &build(from), &build(to), NOW + 9).unwrap();
+    let copy = |from: &str, to: &str| {
+        ledger.copy_build(&scene.access, &build(from), &build(to), NOW + 9).unwrap().stashes
+    };
     assert_eq!(copy("1", "2"), 0);
     let (first, _) = (scene.stash("x", "abc"), scene.stash("y", "d"));
     assert_eq!((copy("1", "1"), copy("1", "2"), copy("1", "2")), (2, 2, 2));

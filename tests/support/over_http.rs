@@ -16,8 +16,9 @@ use pannier::http::{Client, ClientOptions};
 use pannier::model::progress::Progress;
 use pannier::model::{Digest, PackName, SignedUrl};
 use pannier::protocol::{
-    BuildId, Commit, Committed, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload, PackIntent,
-    Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions, VerifyReport,
+    BuildId, Commit, Committed, Copied, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload,
+    PackIntent, Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions,
+    VerifyReport,
 };
 use pannier::transfer::remote::RemoteErrorKind;
 use pannier::transfer::{Remote, RemoteError, Transport};
@@ -166,7 +167,7 @@ impl Remote for OverHttp {
         self.note("remove").remove(&Caller::local(), build, name).map_err(remote)
     }
 
-    fn copy(&self, from: &BuildId, to: &BuildId) -> Result<u64, RemoteError> {
+    fn copy(&self, from: &BuildId, to: &BuildId) -> Result<Copied, RemoteError> {
         self.note("copy").copy(&Caller::local(), from, to).map_err(remote)
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::model::{Digest, PackName};
 use crate::protocol::{BuildId, Committed, SessionId, StashInfo, StashName};
 
+use super::artifacts::ArtifactLedger;
 use super::browse::BrowseLedger;
 use super::error::LedgerError;
 use super::rows::{
@@ -16,7 +17,7 @@ use super::rows::{
 pub type TransactionObserver = Box<dyn Fn(&'static str, Duration) + Send + Sync>;
 
 /// What every back end does alike; held by one conformance suite.
-pub trait Ledger: BrowseLedger + Send + Sync {
+pub trait Ledger: ArtifactLedger + BrowseLedger + Send + Sync {
     /// Has `observer` told of every transaction from now on. The first one stays; a back end may tell nothing.
     fn observe(&self, _observer: TransactionObserver) {}
 
@@ -99,8 +100,6 @@ pub trait Ledger: BrowseLedger + Send + Sync {
     fn list(&self, access: &Access, build: &BuildId) -> Result<Vec<StashInfo>, LedgerError>;
     /// Forgets a stash.
     fn remove(&self, access: &Access, build: &BuildId, name: &StashName) -> Result<bool, LedgerError>;
-    /// Gives every stash of one build to another.
-    fn copy(&self, access: &Access, from: &BuildId, to: &BuildId, now: i64) -> Result<u64, LedgerError>;
     /// Every stash of every scope, with the packs it refers to.
     fn all_stashes(&self) -> Result<Vec<StashRow>, LedgerError>;
     /// A stash by number.

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Query, State};
 
 use crate::protocol::build::{NameError, check_label};
-use crate::protocol::{BuildId, Resolved, StashInfo, StashName};
+use crate::protocol::{BuildId, Copied, Resolved, StashInfo, StashName};
 
 use super::answer::Failure;
 use super::authenticated::Authenticated;
@@ -61,12 +61,12 @@ pub(super) struct CopyBody {
     to: BuildId,
 }
 
-/// `POST /v1/copy`: how many stashes the other build was given, by reference.
+/// `POST /v1/copy`: how many stashes and artifacts the other build was given, by reference.
 pub(super) async fn copy(
     State(server): State<Arc<Server>>,
     Authenticated(caller): Authenticated,
     Json(body): Json<CopyBody>,
-) -> Result<Json<u64>, Failure> {
+) -> Result<Json<Copied>, Failure> {
     checked(&body.from)?;
     checked(&body.to)?;
     server.run(move |controller| controller.copy(&caller, &body.from, &body.to)).await.map(Json)

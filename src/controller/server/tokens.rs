@@ -32,6 +32,10 @@ struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     build: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    job: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    step: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     read: Vec<String>,
@@ -74,6 +78,8 @@ impl Tokens {
             exp: u64::try_from(expires_at).unwrap_or_default(),
             project: request.project.clone(),
             build: request.build.clone(),
+            job: request.job.clone(),
+            step: request.step.clone(),
             scope: request.scope.clone(),
             read: request.read.clone(),
             operator: request.operator,
@@ -121,7 +127,8 @@ impl Tokens {
             }
         }
         let access = Access { write, read };
-        Ok(Caller { access, project: claims.project, build: claims.build, operator: claims.operator })
+        let Claims { project, build, job, step, operator, .. } = claims;
+        Ok(Caller { access, project, build, job, step, operator })
     }
 
     fn scope(&self, ledger: &dyn Ledger, name: &str) -> Result<ScopeId, ControllerError> {
@@ -153,7 +160,8 @@ impl Keys {
 }
 
 fn check(request: &TokenRequest) -> Result<(), ControllerError> {
-    let names = [&request.project, &request.build, &request.scope].into_iter().flatten().chain(&request.read);
+    let single = [&request.project, &request.build, &request.job, &request.step, &request.scope];
+    let names = single.into_iter().flatten().chain(&request.read);
     for name in names {
         check_label(name).map_err(|error| ControllerError::Token(error.to_string()))?;
     }
@@ -164,6 +172,12 @@ fn check(request: &TokenRequest) -> Result<(), ControllerError> {
     match request {
         TokenRequest { project: None, build: Some(_), .. } => {
             Err(ControllerError::Token("a token for one build must name its project too".to_owned()))
+        }
+        TokenRequest { build: None, job: Some(_), .. } => {
+            Err(ControllerError::Token("a token for one job must name its build too".to_owned()))
+        }
+        TokenRequest { job: None, step: Some(_), .. } => {
+            Err(ControllerError::Token("a token that names a step must name its job too".to_owned()))
         }
         _ => Ok(()),
     }

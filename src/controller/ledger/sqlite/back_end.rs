@@ -158,10 +158,6 @@ impl Ledger for SqliteLedger {
         self.remove_stash(access, build, name)
     }
 
-    fn copy(&self, access: &Access, from: &BuildId, to: &BuildId, now: i64) -> Result<u64, LedgerError> {
-        self.copy_build(access, from, to, now)
-    }
-
     fn all_stashes(&self) -> Result<Vec<StashRow>, LedgerError> {
         self.every_stash()
     }

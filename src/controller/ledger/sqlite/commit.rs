@@ -189,7 +189,7 @@ fn point(transaction: &Transaction<'_>, target: &Target<'_>) -> Result<(i64, boo
             .execute([row.id, target.now])?;
         return Ok((row.id, false));
     }
-    let build = build_id(transaction, target.access, &target.at.build)?;
+    let build = build_id(transaction, target.access, &target.at.build, target.now)?;
     let totals = target.totals;
     let id = transaction
         .prepare_cached(
@@ -232,14 +232,17 @@ pub(super) fn build_id(
     transaction: &Transaction<'_>,
     access: &Access,
     build: &BuildId,
+    now: i64,
 ) -> Result<i64, LedgerError> {
-    let parameters = params![access.write.0, build.project, build.build];
     transaction
-        .prepare_cached("INSERT OR IGNORE INTO builds (scope, project, build) VALUES (?1, ?2, ?3)")?
-        .execute(parameters)?;
+        .prepare_cached(
+            "INSERT INTO builds (scope, project, build, created_at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (scope, project, build) DO NOTHING",
+        )?
+        .execute(params![access.write.0, build.project, build.build, now])?;
     let mut statement = transaction
         .prepare_cached("SELECT id FROM builds WHERE scope = ?1 AND project = ?2 AND build = ?3")?;
-    Ok(statement.query_row(parameters, |row| row.get(0))?)
+    Ok(statement.query_row(params![access.write.0, build.project, build.build], |row| row.get(0))?)
 }
 
 /// The session has committed, and can be asked for its answer for a day.

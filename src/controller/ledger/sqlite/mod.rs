@@ -5,11 +5,16 @@
 //! Does not: decide when to sweep or what a chunk is.
 //! May import: `model`, `protocol`.
 
+mod artifact_rows;
+mod artifact_search;
+mod artifacts;
 mod back_end;
+mod blobs;
 mod browse;
 mod chunks;
 mod commit;
 mod connection;
+mod copy;
 mod error;
 mod index;
 mod pool;

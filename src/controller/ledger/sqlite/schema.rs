@@ -7,7 +7,10 @@
 /// condemnation: numbers order sessions and condemnations without any clock. `sessions.owner` is the mark of the process
 /// that the session ends with; `sessions.answer` what its commit was answered (JSON), kept until `expires_at`.
 /// `chunks.key` and `chunks.rest` are the two parts of a digest (`index.rs`); a chunk may stand there for a pack that has
-/// no row any more, and then counts as missing. `meta` has `needs_rebuild` while the ledger stands beside packs that it does not know.
+/// no row any more, and then counts as missing. `blobs.state`: 0 pending, 1 live, 2 deleted; `blobs.verified` whether its
+/// SHA-256 was checked here; `blobs.touched_at` when its upload last moved. `artifacts.state`: 0 new, 1 error, 2 finished,
+/// 3 deleted, 4 expired. Builds are ordered by their numbers, which ascend; `builds.created_at` is for people.
+/// `meta` has `needs_rebuild` while the ledger stands beside packs that it does not know.
 pub(super) const MIGRATIONS: &[&str] = &["
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE tenants (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -45,4 +48,31 @@ CREATE INDEX pins_by_pack ON pins (pack);
 INSERT INTO meta VALUES ('identity', lower(hex(randomblob(16))));
 INSERT INTO tenants VALUES (1, 'local');
 INSERT INTO scopes VALUES (1, 1, 'local');
+", "
+ALTER TABLE builds ADD COLUMN branch TEXT;
+ALTER TABLE builds ADD COLUMN revision TEXT;
+ALTER TABLE builds ADD COLUMN number TEXT;
+ALTER TABLE builds ADD COLUMN created_at INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX builds_by_project ON builds (project, id);
+CREATE TABLE jobs (
+  id INTEGER PRIMARY KEY, build INTEGER NOT NULL, job TEXT NOT NULL, step TEXT, label TEXT, attempt INTEGER NOT NULL,
+  shard TEXT);
+CREATE UNIQUE INDEX jobs_by_name ON jobs (build, job, attempt, coalesce(shard, ''));
+CREATE TABLE blobs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE, scope INTEGER NOT NULL, state INTEGER NOT NULL,
+  verified INTEGER NOT NULL DEFAULT 0, len INTEGER NOT NULL, sha1 BLOB NOT NULL, sha256 BLOB NOT NULL, blake3 BLOB,
+  upload TEXT, touched_at INTEGER NOT NULL);
+CREATE INDEX blobs_by_content ON blobs (sha256, len) WHERE state = 1;
+CREATE INDEX blobs_not_live ON blobs (state) WHERE state <> 1;
+CREATE TABLE artifacts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL UNIQUE, build INTEGER NOT NULL, job INTEGER NOT NULL,
+  key TEXT NOT NULL, path TEXT NOT NULL, absolute_path TEXT, mode INTEGER, modified INTEGER, link TEXT,
+  content_type TEXT NOT NULL, len INTEGER NOT NULL, sha1 BLOB NOT NULL, sha256 BLOB NOT NULL, blake3 BLOB,
+  state INTEGER NOT NULL, why TEXT, created_at INTEGER NOT NULL, keep_until INTEGER, blob INTEGER);
+CREATE UNIQUE INDEX artifacts_by_key ON artifacts (job, key, path, sha256) WHERE state IN (0, 2);
+CREATE INDEX artifacts_by_path ON artifacts (build, path, id);
+CREATE INDEX artifacts_by_blob ON artifacts (blob) WHERE blob IS NOT NULL AND state IN (0, 2);
+CREATE INDEX artifacts_new ON artifacts (build) WHERE state = 0;
+CREATE INDEX artifacts_kept ON artifacts (keep_until) WHERE keep_until IS NOT NULL AND state IN (0, 2);
+CREATE INDEX sessions_of_builds ON sessions (scope, project, build) WHERE state = 0 AND kind = 0;
 "];

@@ -5,7 +5,6 @@ use rusqlite::{Transaction, params};
 use crate::controller::ledger::{Access, LedgerError, NewReader, PackRow, StashRow};
 use crate::protocol::{BuildId, SessionId, StashInfo, StashName};
 
-use super::commit::{build_id, refer};
 use super::connection::{SqliteLedger, Sync};
 use super::rows::{PACK, STASH, all, find_stash, pack, scope_list, stash};
 
@@ -70,39 +69,6 @@ impl SqliteLedger {
         })
     }
 
-    pub(super) fn copy_build(
-        &self,
-        access: &Access,
-        from: &BuildId,
-        to: &BuildId,
-        now: i64,
-    ) -> Result<u64, LedgerError> {
-        self.write(Sync::Durable, |transaction| {
-            let rows = of_build(transaction, access, from)?;
-            if from == to || rows.is_empty() {
-                return Ok(rows.len() as u64);
-            }
-            let build = build_id(transaction, access, to)?;
-            for row in &rows {
-                let id: i64 = transaction
-                    .prepare_cached(
-                        "INSERT INTO stashes (build, name, root, entries, files, directories, symlinks, hard_links,
-                           bytes, committed_at)
-                         SELECT ?2, name, root, entries, files, directories, symlinks, hard_links, bytes, ?3
-                         FROM stashes WHERE id = ?1
-                         ON CONFLICT (build, name) DO UPDATE SET root = excluded.root, entries = excluded.entries,
-                           files = excluded.files, directories = excluded.directories,
-                           symlinks = excluded.symlinks, hard_links = excluded.hard_links,
-                           bytes = excluded.bytes, committed_at = excluded.committed_at
-                         RETURNING id",
-                    )?
-                    .query_row(params![row.id, build, now], |row| row.get(0))?;
-                refer(transaction, id, row.id)?;
-            }
-            Ok(rows.len() as u64)
-        })
-    }
-
     pub(super) fn every_stash(&self) -> Result<Vec<StashRow>, LedgerError> {
         self.read(|transaction| all(transaction, &format!("{STASH} ORDER BY s.id"), [], stash))
     }
@@ -127,7 +93,7 @@ impl SqliteLedger {
     }
 }
 
-fn of_build(
+pub(super) fn of_build(
     transaction: &Transaction<'_>,
     access: &Access,
     build: &BuildId,
