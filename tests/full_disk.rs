@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use support::served::Served;
 use support::{Sandbox, assert_same_tree, noise, tree};
 
 /// Set in the copy of this program that runs in the namespace.
@@ -235,4 +236,44 @@ fn mentions(said: &str, path: &Path) -> bool {
 fn packs_of<V: Clone>(tree: &std::collections::BTreeMap<Vec<u8>, V>) -> Vec<(Vec<u8>, V)> {
     let packs = tree.iter().filter(|(path, _)| path.ends_with(b".pack"));
     packs.map(|(path, node)| (path.clone(), node.clone())).collect()
+}
+
+/// Proves that a controller whose disk fills up refuses at once what does not fit, serves what it has, and goes on as before
+/// once there is space again, without a restart.
+#[test]
+fn a_controller_on_a_full_disk_loses_nothing_and_goes_on() {
+    in_namespace("a_controller_on_a_full_disk_loses_nothing_and_goes_on", || {
+        let sandbox = Sandbox::new();
+        let disk = Mounted::tmpfs(sandbox.path("data"), "10m");
+        fill_folders(&sandbox);
+        let served = Served::start(&sandbox, "data", &[]);
+        sandbox.run_at(&served, ["stash", "earlier", "-C", "before"]).exits(0);
+        let refused = sandbox.run_at(&served, ["stash", "large", "-C", "work"]).exits(1);
+        refused.says("the controller's disk is full").says("free some space on the controller's disk");
+
+        let filler = disk.fill();
+        let full = sandbox.run_at(&served, ["stash", "small", "-C", "before", "--no-cache"]);
+        assert!([0, 1].contains(&full.code()), "{}", full.stderr());
+        if full.code() == 1 {
+            full.says("disk is full");
+        }
+        // A lease to read is a row: on a disk without a byte it may be refused, but never with wrong bytes.
+        let read = sandbox.run_at(&served, ["unstash", "earlier", "-C", "full.out", "--no-cache"]);
+        match read.code() {
+            0 => assert_same_tree(&sandbox.path("before"), &sandbox.path("full.out")),
+            _ => drop(read.exits(1).says("disk is full")),
+        }
+        fs::remove_file(filler).unwrap();
+
+        sandbox.run_at(&served, ["gc"]).exits(0);
+        fs::remove_file(sandbox.work().join("0")).unwrap();
+        (1..12).for_each(|number| fs::remove_file(sandbox.work().join(format!("{number}"))).unwrap());
+        sandbox.run_at(&served, ["stash", "large", "-C", "work"]).exits(0);
+        for (name, folder) in [("earlier", "before"), ("large", "work")] {
+            let out = format!("{name}.out");
+            sandbox.run_at(&served, ["unstash", name, "-C", &out, "--no-cache"]).exits(0);
+            assert_same_tree(&sandbox.path(folder), &sandbox.path(&out));
+        }
+        sandbox.run_at(&served, ["verify"]).exits(0);
+    });
 }

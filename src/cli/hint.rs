@@ -29,6 +29,9 @@ fn known(error: &anyhow::Error) -> Option<&'static str> {
         Some(AgentError::Transfer(TransferError::Put { .. })) => {
             return Some("check the disk and the rights of the folder that PANNIER_URL names");
         }
+        Some(AgentError::Transfer(TransferError::Send { source, .. })) if source.status() == Some(507) => {
+            return Some("free some space on the controller's disk; what was stored before is untouched");
+        }
         Some(AgentError::NoSuchChunk { .. } | AgentError::Manifest { .. }) => {
             return Some(
                 "`pannier verify` names what is damaged; stashing the workspace again makes it whole",

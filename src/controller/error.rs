@@ -154,6 +154,19 @@ impl ControllerError {
         }
     }
 
+    /// Whether a disk of the controller's own is full: asking again soon cannot help.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Ledger(LedgerError::Database { fault, .. }) => *fault == Fault::Full,
+            Self::Folder { source, .. }
+            | Self::Store(StoreError::Object { source, .. } | StoreError::Folder { source, .. }) => {
+                use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+                matches!(source.kind(), StorageFull | QuotaExceeded)
+            }
+            _ => false,
+        }
+    }
+
     /// The text for an agent: nothing about SQL, and no path of the controller's but where it must be mended.
     pub fn outside(&self) -> String {
         match self {

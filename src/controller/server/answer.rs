@@ -35,6 +35,13 @@ pub(super) enum Failure {
 impl Failure {
     fn refusal(&self) -> (StatusCode, Refusal) {
         let (status, kind, message) = match self {
+            Self::Controller(error) if error.is_full() => {
+                let hint = "free some space on the controller's disk; what was stored before is untouched";
+                let message = "the controller's disk is full".to_owned();
+                let refusal =
+                    Refusal { kind: RefusalKind::Unavailable, message, hint: Some(hint.to_owned()) };
+                return (StatusCode::INSUFFICIENT_STORAGE, refusal);
+            }
             Self::Controller(error) => {
                 let (status, kind) = status_of(error.kind());
                 let hint = error.hint().map(str::to_owned);
