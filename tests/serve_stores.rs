@@ -12,7 +12,10 @@ use std::sync::Arc;
 use pannier::controller::store::{StoreOptions, open_store};
 use support::proxy::Proxy;
 use support::served::Served;
-use support::servers::{BUCKET, Server, azurite, azurite_variables, seaweedfs, seaweedfs_variables};
+use support::servers::{
+    BUCKET, Server, azurite, azurite_variables, kill_and_restart_seaweedfs, own_seaweedfs, seaweedfs,
+    seaweedfs_variables,
+};
 use support::{Sandbox, assert_same_tree, make_rich_tree, noise};
 
 /// A store for a controller: its URL and the variables that open it.
@@ -177,6 +180,40 @@ fn a_store_that_goes_away_is_waited_for() {
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     sandbox.run_at(&served, ["unstash", "deps", "-C", "out"]).exits(0);
     assert_same_tree(&sandbox.work(), &sandbox.path("out"));
+}
+
+/// Proves that a stash survives kill -9 of the store's own process in mid-upload, and so does all that was stored before.
+#[test]
+fn a_store_that_is_killed_is_waited_for() {
+    let Some(mut server) = own_seaweedfs("a_store_that_is_killed_is_waited_for") else { return };
+    let proxy = Proxy::to(server.port);
+    let mut variables = seaweedfs_variables(&server);
+    variables[0].1 = format!("http://127.0.0.1:{}", proxy.port);
+    let sandbox = Sandbox::new();
+    let store = format!("s3://{BUCKET}/killed");
+    let served = Served::start_with(&sandbox, "data", &["--store", &store], &variables);
+    fs::create_dir(sandbox.path("before")).unwrap();
+    fs::write(sandbox.path("before/file"), noise(1, 3 << 20)).unwrap();
+    sandbox.run_at(&served, ["stash", "earlier", "-C", "before"]).exits(0);
+    fs::write(sandbox.path("work/large"), noise(4, 120 << 20)).unwrap();
+    let from = proxy.sent();
+    let mut stash = sandbox.at(&served, ["stash", "deps", "-C", "work"]);
+    let mut stash = stash.stderr(Stdio::piped()).spawn().unwrap();
+    for _ in 0..2400 {
+        if proxy.sent() - from >= 50 << 20 || stash.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    assert!(stash.try_wait().unwrap().is_none(), "it was killed in mid-upload");
+    kill_and_restart_seaweedfs(&mut server, std::time::Duration::from_secs(2));
+    let ended = stash.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    for (name, folder) in [("earlier", "before"), ("deps", "work")] {
+        sandbox.run_at(&served, ["unstash", name, "-C", &format!("{name}.out"), "--no-cache"]).exits(0);
+        assert_same_tree(&sandbox.path(folder), &sandbox.path(&format!("{name}.out")));
+    }
+    sandbox.run_at(&served, ["verify"]).exits(0);
 }
 
 /// Proves that a controller that is killed at any of several moments of a stash, and comes back, costs the agent nothing

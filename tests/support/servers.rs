@@ -49,6 +49,33 @@ pub fn seaweedfs(test: &str) -> Option<Arc<Server>> {
     Some(shared(&SHARED, || start(10_000, 6, |data, port| weed_command(&weed, data, port), is_weed_ready)))
 }
 
+/// A SeaweedFS of the caller's own, to be killed.
+pub fn own_seaweedfs(test: &str) -> Option<Server> {
+    let weed = installed("venv/bin/weed", test)?;
+    Some(start(10_000, 6, |data, port| weed_command(&weed, data, port), is_weed_ready))
+}
+
+/// Ends it as a crash would, waits for `away`, and starts it again on its data and ports.
+pub fn kill_and_restart_seaweedfs(server: &mut Server, away: Duration) {
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    std::thread::sleep(away);
+    let weed = installed("venv/bin/weed", "restart").unwrap();
+    let mut command = weed_command(&weed, server._data.path(), server.port);
+    server.child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .current_dir(server._data.path())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + PATIENCE;
+    while !is_weed_ready(server) {
+        assert!(Instant::now() < until, "it does not answer again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// The variables with which a store is opened on [`seaweedfs`].
 pub fn seaweedfs_variables(server: &Server) -> Vec<(&'static str, String)> {
     vec![
