@@ -7,9 +7,8 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use criterion::{Criterion, criterion_group, criterion_main};
-use pannier::controller::store::{Store, StoreOptions, Variables, open_store};
-use pannier::model::{Digest, PackName};
-use pannier::protocol::PackIntent;
+use pannier::controller::store::{AnswerHeaders, PutIntent, Store, StoreOptions, Variables, open_store};
+use pannier::model::{ObjectName, PackName};
 
 fn sign(c: &mut Criterion) {
     let key_file = tempfile::NamedTempFile::new().unwrap();
@@ -29,17 +28,18 @@ fn sign(c: &mut Criterion) {
         let options = StoreOptions::with_variables(variables.clone());
         let store = open_store(&url.parse().unwrap(), &options).unwrap();
         let store: &dyn Store = store.as_ref();
-        let intent = PackIntent { len: 32 << 20, footer_digest: Digest::of(b""), crc32c: 7 };
+        let intent = PutIntent { len: 32 << 20, crc32c: Some(7), sha256: None };
+        let plain = AnswerHeaders::default();
         // Another pack each time: a GET that was signed lately is remembered on GCS.
         let mut count = 0u128;
         let mut next = || {
             count += 1;
-            PackName(count.to_be_bytes())
+            ObjectName::from(PackName(count.to_be_bytes()))
         };
         group.bench_function(format!("{kind}/put"), |b| b.iter(|| store.sign_put(next(), &intent).unwrap()));
-        group.bench_function(format!("{kind}/get"), |b| b.iter(|| store.sign_get(next()).unwrap()));
+        group.bench_function(format!("{kind}/get"), |b| b.iter(|| store.sign_get(next(), &plain).unwrap()));
         group.bench_function(format!("{kind}/get again"), |b| {
-            b.iter(|| store.sign_get(PackName([9; 16])).unwrap());
+            b.iter(|| store.sign_get(PackName([9; 16]).into(), &plain).unwrap());
         });
     }
     group.finish();

@@ -61,7 +61,7 @@ fn requests_are_as_few_as_the_protocol_says() {
     let expected = [
         "POST /v1/sessions",
         "POST /v1/sessions/{session}/packs",
-        "PUT /objects/{pack}",
+        "PUT /objects/{object}",
         "POST /v1/sessions/{session}/commit",
     ];
     assert_eq!(first, expected, "a small first stash");
@@ -69,7 +69,7 @@ fn requests_are_as_few_as_the_protocol_says() {
     assert_eq!(again, ["POST /v1/sessions", "POST /v1/sessions/{session}/commit"], "an unchanged stash");
     let back = cost(&["unstash", "deps", "-C", "out"]);
     assert_eq!(back[0], "POST /v1/resolve");
-    assert!(back[1..].iter().all(|request| request == "GET /objects/{pack}"), "{back:?}");
+    assert!(back[1..].iter().all(|request| request == "GET /objects/{object}"), "{back:?}");
     assert!(back.len() <= 5, "one pack: its footer, root, pages and content: {back:?}");
     let again = cost(&["unstash", "deps", "-C", "out"]);
     assert!(again.len() < back.len(), "no content is fetched that is there already: {again:?}");

@@ -10,6 +10,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use pannier::controller::store::{StoreOptions, open_store};
+use pannier::model::ObjectKind;
 use support::proxy::Proxy;
 use support::served::Served;
 use support::servers::{
@@ -59,7 +60,9 @@ impl Cloud {
         let variables = self.variables.iter().cloned().collect();
         let store = open_store(&self.url.parse().unwrap(), &StoreOptions::with_variables(variables)).unwrap();
         let mut packs = 0;
-        store.list(&mut |object| packs += usize::from(object.unfinished.is_none())).unwrap();
+        store
+            .list(ObjectKind::Pack, &mut |object| packs += usize::from(object.unfinished.is_none()))
+            .unwrap();
         packs
     }
 }

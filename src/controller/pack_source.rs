@@ -28,12 +28,12 @@ pub(super) fn read_tail(store: &dyn Store, pack: PackName, len: u64) -> Result<T
     let damaged = |source: PackError| ControllerError::Pack { pack, source };
     let short = || damaged(LayoutError::NotAPack.into());
     let start = len.saturating_sub(TAIL_GUESS);
-    let mut tail = store.read(pack, start..len)?;
+    let mut tail = store.read(pack.into(), start..len)?;
     let trailer = tail.len().checked_sub(TRAILER_BYTES as usize).and_then(|at| tail.get(at..));
     let trailer = Trailer::decode(trailer.ok_or_else(short)?, len).map_err(|e| damaged(e.into()))?;
     match trailer.footer_offset.checked_sub(start) {
         Some(before) => drop(tail.drain(..(before as usize).min(tail.len()))),
-        None => tail = store.read(pack, trailer.footer_offset..len)?,
+        None => tail = store.read(pack.into(), trailer.footer_offset..len)?,
     }
     let footer = decode_tail(&tail, len).map_err(damaged)?;
     Ok(Tail { footer, digest: trailer.footer_digest, len: tail.len() as u64 })
@@ -48,12 +48,12 @@ pub(super) fn check_pack(
 ) -> Result<Tail, ControllerError> {
     let tail = read_tail(store, pack, len)?;
     let damaged = |source: PackError| ControllerError::Pack { pack, source };
-    if store.read(pack, 0..MAGIC.len() as u64)? != MAGIC {
+    if store.read(pack.into(), 0..MAGIC.len() as u64)? != MAGIC {
         return Err(damaged(LayoutError::NotAPack.into()));
     }
     let (mut decoder, mut plain) = (FrameDecoder::new(), Vec::new());
     for frame in &tail.footer.frames {
-        let stored = store.read(pack, frame.stored_range())?;
+        let stored = store.read(pack.into(), frame.stored_range())?;
         let chunks = tail.footer.chunks.get(frame.chunks.clone()).unwrap_or_default();
         decoder.decode(frame, &stored, chunks, &mut plain).map_err(damaged)?;
         slices(chunks, &plain).for_each(|(chunk, bytes)| each(&chunk.digest, bytes));
@@ -151,7 +151,7 @@ impl<'a> ChunkSource<'a> {
         let at = match known {
             Some(at) => at,
             None => {
-                let stored = self.store.read(pack, frame.stored_range())?;
+                let stored = self.store.read(pack.into(), frame.stored_range())?;
                 let chunks = footer.chunks.get(frame.chunks.clone()).unwrap_or_default();
                 let mut plain = Vec::new();
                 let decoded = self.decoder.decode(frame, &stored, chunks, &mut plain);
@@ -244,35 +244,34 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::controller::store::{DiskStore, Finding, StoreError, StoredObject};
+    use crate::controller::store::{AnswerHeaders, DiskStore, Finding, PutIntent, StoreError, StoredObject};
     use crate::model::pack_layout::Codec;
     use crate::model::signed_url::file_path;
-    use crate::model::{ChunkRef, SignedUrl, limits};
+    use crate::model::{ChunkRef, ObjectKind, ObjectName, SignedUrl, limits};
     use crate::pack::Builder;
-    use crate::protocol::PackIntent;
 
     /// A store that counts what is read of it.
     struct Counted(DiskStore, AtomicUsize);
 
     impl Store for Counted {
-        fn sign_put(&self, pack: PackName, intent: &PackIntent) -> Result<SignedUrl, StoreError> {
-            self.0.sign_put(pack, intent)
+        fn sign_put(&self, object: ObjectName, intent: &PutIntent) -> Result<SignedUrl, StoreError> {
+            self.0.sign_put(object, intent)
         }
-        fn sign_get(&self, pack: PackName) -> Result<SignedUrl, StoreError> {
-            self.0.sign_get(pack)
+        fn sign_get(&self, object: ObjectName, answer: &AnswerHeaders) -> Result<SignedUrl, StoreError> {
+            self.0.sign_get(object, answer)
         }
-        fn head(&self, pack: PackName) -> Result<Option<u64>, StoreError> {
-            self.0.head(pack)
+        fn head(&self, object: ObjectName) -> Result<Option<u64>, StoreError> {
+            self.0.head(object)
         }
-        fn read(&self, pack: PackName, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        fn read(&self, object: ObjectName, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
             self.1.fetch_add(1, Ordering::Relaxed);
-            self.0.read(pack, range)
+            self.0.read(object, range)
         }
         fn delete(&self, object: &StoredObject) -> Result<u64, StoreError> {
             self.0.delete(object)
         }
-        fn list(&self, each: &mut dyn FnMut(StoredObject)) -> Result<(), StoreError> {
-            self.0.list(each)
+        fn list(&self, kind: ObjectKind, each: &mut dyn FnMut(StoredObject)) -> Result<(), StoreError> {
+            self.0.list(kind, each)
         }
         fn check(&self) -> Vec<Finding> {
             self.0.check()
@@ -293,8 +292,8 @@ mod tests {
             }
             let pack = PackName([chunks as u8; 16]);
             let finished = builder.finish();
-            let intent = PackIntent { len: finished.len, footer_digest: finished.footer_digest, crc32c: 0 };
-            let path = file_path(&store.sign_put(pack, &intent).unwrap()).unwrap();
+            let intent = PutIntent { len: finished.len, crc32c: None, sha256: None };
+            let path = file_path(&store.sign_put(pack.into(), &intent).unwrap()).unwrap();
             fs_err::write(path, finished.parts.concat()).unwrap();
             let before = store.1.load(Ordering::Relaxed);
             let tail = read_tail(&store, pack, finished.len).unwrap();

@@ -5,6 +5,7 @@ use crate::controller::error::{ControllerError, ErrorKind, reasons};
 use crate::controller::ledger::{NewReader, PackRow, PackState};
 use crate::controller::open::{Controller, LEASE_SECONDS};
 use crate::controller::pack_source::{check_pack, read_tail};
+use crate::controller::store::AnswerHeaders;
 use crate::model::PackName;
 use crate::protocol::{BuildId, Copied, PackDownload, Resolved, SessionId, StashInfo, StashName};
 
@@ -116,7 +117,7 @@ impl Controller {
     }
 
     fn damage(&self, row: &PackRow) -> Result<Option<String>, ControllerError> {
-        let why = match self.store.head(row.name)? {
+        let why = match self.store.head(row.name.into())? {
             None => "it is not in the store".to_owned(),
             Some(len) if len != row.len => format!("it is {len} bytes long, not {}", row.len),
             Some(_) => match check_pack(self.store.as_ref(), row.name, row.len, &mut |_, _| {}) {
@@ -142,7 +143,7 @@ impl Controller {
             len: row.len,
             tail_len: row.tail_len,
             has_manifest: row.has_manifest,
-            get: self.store.sign_get(row.name)?,
+            get: self.store.sign_get(row.name.into(), &AnswerHeaders::default())?,
         })
     }
 

@@ -9,7 +9,7 @@ use crate::controller::ledger::RebuiltPack;
 use crate::controller::open::Controller;
 use crate::controller::pack_source::{Tail, check_pack, read_tail};
 use crate::model::manifest::Root;
-use crate::model::{Digest, PackName};
+use crate::model::{Digest, ObjectKind, PackName};
 use crate::protocol::{BuildId, Commit, DamagedPack, DamagedStash, Open, StashName, VerifyReport};
 
 /// Roots that were found, with what they say.
@@ -21,9 +21,9 @@ impl Controller {
     /// repeated whole.
     pub(super) fn rebuild(&self, caller: &Caller, report: &mut VerifyReport) -> Result<(), ControllerError> {
         let mut names = Vec::new();
-        self.store.list(&mut |object| {
+        self.store.list(ObjectKind::Pack, &mut |object| {
             if object.unfinished.is_none() {
-                names.push(object.pack);
+                names.push(PackName(object.object.name));
             }
         })?;
         let mut roots = Roots::new();
@@ -31,7 +31,7 @@ impl Controller {
             match self.reindex_sound(caller, name, &mut roots) {
                 Ok(indexed) => report.rebuilt_packs += u64::from(indexed),
                 // A sweep took it while it was read.
-                Err(_) if self.store.head(name)?.is_none() => {}
+                Err(_) if self.store.head(name.into())?.is_none() => {}
                 Err(error) if error.kind() == ErrorKind::Damaged => {
                     report.damaged_packs.push(DamagedPack { name, why: reasons(&error) });
                 }
@@ -57,7 +57,7 @@ impl Controller {
         name: PackName,
         roots: &mut Roots,
     ) -> Result<bool, ControllerError> {
-        let Some(len) = self.store.head(name)? else { return Ok(false) };
+        let Some(len) = self.store.head(name.into())? else { return Ok(false) };
         let tail = check_pack(self.store.as_ref(), name, len, &mut |digest, bytes| {
             if let Ok(root) = Root::decode(bytes) {
                 roots.insert(*digest, root);
@@ -69,7 +69,7 @@ impl Controller {
 
     /// A pack whose footer can be read holds more than what is damaged.
     fn reindex_damaged(&self, caller: &Caller, name: PackName) -> Result<(), ControllerError> {
-        let Some(len) = self.store.head(name)? else { return Ok(()) };
+        let Some(len) = self.store.head(name.into())? else { return Ok(()) };
         match read_tail(self.store.as_ref(), name, len) {
             Ok(tail) => self.reindex(caller, name, len, &tail),
             Err(error) if error.kind() == ErrorKind::Damaged => Ok(()),

@@ -7,7 +7,7 @@ use crate::controller::ledger::{GonePack, PackRow, PackState, Sweep};
 use crate::controller::open::Controller;
 use crate::controller::pack_source::read_tail;
 use crate::controller::store::StoredObject;
-use crate::model::Digest;
+use crate::model::{Digest, ObjectKind, PackName};
 use crate::protocol::{GcOptions, GcReport, SessionId};
 
 impl Controller {
@@ -75,9 +75,9 @@ impl Controller {
     /// object that was listed and has no row now will never be wanted.
     fn delete_orphans(&self, report: &mut GcReport) -> Result<(), ControllerError> {
         let mut objects = Vec::new();
-        self.store.list(&mut |object| objects.push(object))?;
+        self.store.list(ObjectKind::Pack, &mut |object| objects.push(object))?;
         for object in objects {
-            let state = self.ledger.pack(object.pack)?.map(|row| row.state);
+            let state = self.ledger.pack(PackName(object.object.name))?.map(|row| row.state);
             let wanted = match object.unfinished {
                 Some(_) => state == Some(PackState::Pending),
                 None => state.is_some_and(|state| state != PackState::Deleted),

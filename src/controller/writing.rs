@@ -75,7 +75,7 @@ impl Controller {
         // The row comes first: an object without a row is garbage at any time.
         self.ledger.add_pending(&caller.access, &rows)?;
         let sign = |(row, intent): (&PackRow, &PackIntent)| {
-            Ok(SignedPack { name: row.name, put: self.store.sign_put(row.name, intent)? })
+            Ok(SignedPack { name: row.name, put: self.store.sign_put(row.name.into(), &intent.into())? })
         };
         rows.iter().zip(packs).map(sign).collect()
     }
@@ -94,7 +94,7 @@ impl Controller {
             same && row.session == session && row.state == PackState::Pending
         });
         match announced {
-            Some(row) => Ok(self.store.sign_put(row.name, intent)?),
+            Some(row) => Ok(self.store.sign_put(row.name.into(), &intent.into())?),
             None => Err(ControllerError::ForeignPack(pack)),
         }
     }

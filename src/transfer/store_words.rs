@@ -28,7 +28,8 @@ pub(super) fn is_damage(error: &HttpError) -> bool {
 }
 
 fn is_overwrite(error: &HttpError) -> bool {
-    says(error, "UnauthorizedBlobOverwrite")
+    // The service and azurite have a word each.
+    ["UnauthorizedBlobOverwrite", "AuthorizationPermissionMismatch"].iter().any(|code| says(error, code))
 }
 
 fn says(error: &HttpError, code: &str) -> bool {

@@ -12,10 +12,10 @@ use pannier::controller::ledger::{
     MendedStash, NewReader, NewSession, OpenedSession, PackId, PackRow, PackState, Part, ProjectRow,
     RebuiltPack, ScopeId, SessionRow, SqliteLedger, StashRow, Sweep, Swept, SweptBlobs,
 };
-use pannier::controller::store::{Finding, Store, StoreError, StoredObject};
-use pannier::model::{Digest, PackName, SignedUrl};
+use pannier::controller::store::{AnswerHeaders, Finding, PutIntent, Store, StoreError, StoredObject};
+use pannier::model::{Digest, ObjectKind, ObjectName, PackName, SignedUrl};
 use pannier::protocol::artifact::{ArtifactId, ArtifactState};
-use pannier::protocol::{BuildId, Committed, Copied, PackIntent, SessionId, StashInfo, StashName};
+use pannier::protocol::{BuildId, Committed, Copied, SessionId, StashInfo, StashName};
 
 /// What happens at one call, counted from 0 over ledger and store together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -178,47 +178,49 @@ impl Ledger for GuardedLedger {
 
 /// A store whose objects lie in memory.
 #[derive(Clone, Default)]
-pub(crate) struct Shelf(Arc<Mutex<BTreeMap<PackName, Vec<u8>>>>);
+pub(crate) struct Shelf(Arc<Mutex<BTreeMap<ObjectName, Vec<u8>>>>);
 
 impl Shelf {
     pub(crate) fn put(&self, pack: PackName, bytes: Vec<u8>) {
-        assert!(self.0.lock().unwrap().insert(pack, bytes).is_none(), "a pack is written once");
+        assert!(self.0.lock().unwrap().insert(pack.into(), bytes).is_none(), "a pack is written once");
     }
 
     pub(crate) fn has(&self, pack: PackName) -> bool {
-        self.0.lock().unwrap().contains_key(&pack)
+        self.0.lock().unwrap().contains_key(&pack.into())
     }
 
     pub(crate) fn names(&self) -> Vec<PackName> {
-        self.0.lock().unwrap().keys().copied().collect()
+        self.0.lock().unwrap().keys().filter_map(|object| object.pack()).collect()
     }
 }
 
 impl Store for Shelf {
-    fn sign_put(&self, _pack: PackName, _intent: &PackIntent) -> Result<SignedUrl, StoreError> {
+    fn sign_put(&self, _object: ObjectName, _intent: &PutIntent) -> Result<SignedUrl, StoreError> {
         Ok(SignedUrl::new("memory://put"))
     }
 
-    fn sign_get(&self, _pack: PackName) -> Result<SignedUrl, StoreError> {
+    fn sign_get(&self, _object: ObjectName, _answer: &AnswerHeaders) -> Result<SignedUrl, StoreError> {
         Ok(SignedUrl::new("memory://get"))
     }
 
-    fn head(&self, pack: PackName) -> Result<Option<u64>, StoreError> {
-        Ok(self.0.lock().unwrap().get(&pack).map(|bytes| bytes.len() as u64))
+    fn head(&self, object: ObjectName) -> Result<Option<u64>, StoreError> {
+        Ok(self.0.lock().unwrap().get(&object).map(|bytes| bytes.len() as u64))
     }
 
-    fn read(&self, pack: PackName, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+    fn read(&self, object: ObjectName, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
         let objects = self.0.lock().unwrap();
-        let bytes = objects.get(&pack).and_then(|bytes| bytes.get(range.start as usize..range.end as usize));
-        bytes.map(<[u8]>::to_vec).ok_or(StoreError::Range { pack, end: range.end })
+        let bytes =
+            objects.get(&object).and_then(|bytes| bytes.get(range.start as usize..range.end as usize));
+        bytes.map(<[u8]>::to_vec).ok_or(StoreError::Range { object, end: range.end })
     }
 
     fn delete(&self, object: &StoredObject) -> Result<u64, StoreError> {
-        Ok(self.0.lock().unwrap().remove(&object.pack).map_or(0, |bytes| bytes.len() as u64))
+        Ok(self.0.lock().unwrap().remove(&object.object).map_or(0, |bytes| bytes.len() as u64))
     }
 
-    fn list(&self, each: &mut dyn FnMut(StoredObject)) -> Result<(), StoreError> {
-        self.names().into_iter().for_each(|pack| each(StoredObject::pack(pack)));
+    fn list(&self, kind: ObjectKind, each: &mut dyn FnMut(StoredObject)) -> Result<(), StoreError> {
+        let objects: Vec<ObjectName> = self.0.lock().unwrap().keys().copied().collect();
+        objects.into_iter().filter(|object| object.kind == kind).map(StoredObject::finished).for_each(each);
         Ok(())
     }
 
@@ -234,28 +236,28 @@ pub(crate) struct GuardedStore {
 }
 
 impl Store for GuardedStore {
-    fn sign_put(&self, pack: PackName, intent: &PackIntent) -> Result<SignedUrl, StoreError> {
-        self.guard.pass(|| self.inner.sign_put(pack, intent))
+    fn sign_put(&self, object: ObjectName, intent: &PutIntent) -> Result<SignedUrl, StoreError> {
+        self.guard.pass(|| self.inner.sign_put(object, intent))
     }
 
-    fn sign_get(&self, pack: PackName) -> Result<SignedUrl, StoreError> {
-        self.guard.pass(|| self.inner.sign_get(pack))
+    fn sign_get(&self, object: ObjectName, answer: &AnswerHeaders) -> Result<SignedUrl, StoreError> {
+        self.guard.pass(|| self.inner.sign_get(object, answer))
     }
 
-    fn head(&self, pack: PackName) -> Result<Option<u64>, StoreError> {
-        self.guard.pass(|| self.inner.head(pack))
+    fn head(&self, object: ObjectName) -> Result<Option<u64>, StoreError> {
+        self.guard.pass(|| self.inner.head(object))
     }
 
-    fn read(&self, pack: PackName, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
-        self.guard.pass(|| self.inner.read(pack, range))
+    fn read(&self, object: ObjectName, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        self.guard.pass(|| self.inner.read(object, range))
     }
 
     fn delete(&self, object: &StoredObject) -> Result<u64, StoreError> {
         self.guard.pass(|| self.inner.delete(object))
     }
 
-    fn list(&self, each: &mut dyn FnMut(StoredObject)) -> Result<(), StoreError> {
-        self.guard.pass(|| self.inner.list(each))
+    fn list(&self, kind: ObjectKind, each: &mut dyn FnMut(StoredObject)) -> Result<(), StoreError> {
+        self.guard.pass(|| self.inner.list(kind, each))
     }
 
     fn check(&self) -> Vec<Finding> {

@@ -42,7 +42,7 @@ fn an_old_url_is_refused() {
     let pack = bed.stored(&bytes);
     let absent = name();
     let put = bed.store.sign_put(absent, &intent(&bytes)).unwrap();
-    let get = bed.store.sign_get(pack).unwrap();
+    let get = bed.sign_get(pack);
     std::thread::sleep(Duration::from_millis(2_500));
     assert_eq!(bed.get(get.expose(), None).0, 403);
     let refused = bed.put(&put, &bytes).unwrap_err();

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use pannier::controller::store::Store;
+use pannier::controller::store::{AnswerHeaders, PutIntent, Store, StoredObject};
 use pannier::model::signed_url::file_path;
-use pannier::model::{Digest, PackName, SignedUrl};
-use pannier::protocol::PackIntent;
+use pannier::model::{ObjectKind, ObjectName, Sha256, SignedUrl};
 use pannier::transfer::put;
 use tokio::runtime::Runtime;
 
@@ -40,7 +39,7 @@ impl Bed {
     pub(crate) fn put(&self, url: &SignedUrl, bytes: &[u8]) -> Result<(), String> {
         if let Some(path) = file_path(url) {
             // As an agent writes: beside, and then under its name unless something has it.
-            let part = path.with_extension(format!("pack.{}.part", name()));
+            let part = path.with_extension(format!("pack.{}.part", name().file_name()));
             fs_err::write(&part, bytes).unwrap();
             let published = fs_err::hard_link(&part, &path).map_err(|error| error.to_string());
             fs_err::remove_file(&part).unwrap();
@@ -80,8 +79,44 @@ impl Bed {
         })
     }
 
+    /// A signed GET, whose answer says nothing in particular.
+    pub(crate) fn sign_get(&self, object: ObjectName) -> SignedUrl {
+        self.store.sign_get(object, &AnswerHeaders::default()).unwrap()
+    }
+
+    /// Everything of that kind that a listing finds, sorted.
+    pub(crate) fn listed(&self, kind: ObjectKind) -> Vec<StoredObject> {
+        let mut found = Vec::new();
+        self.store.list(kind, &mut |object| found.push(object)).unwrap();
+        found.sort_by_key(|object| object.object);
+        found
+    }
+
+    /// A header of the answer to a GET.
+    pub(crate) fn answered(&self, text: &str, header: &str) -> Option<String> {
+        let response = self.runtime.block_on(self.client.get(text).send()).unwrap();
+        assert_eq!(response.status(), 200);
+        Some(response.headers().get(header)?.to_str().unwrap().to_owned())
+    }
+
+    /// Sends a part, and what the store answers as its `ETag`; `Err` is a refusal.
+    pub(crate) fn put_part(&self, url: &SignedUrl, bytes: &[u8]) -> Result<String, u16> {
+        let mut request = self.client.put(url.expose()).body(bytes.to_vec());
+        for (name, value) in &url.headers {
+            request = request.header(name, value);
+        }
+        let response = self.runtime.block_on(request.send()).unwrap();
+        match response.status().as_u16() {
+            200 | 201 => {
+                let etag = response.headers().get("etag").map(|etag| etag.to_str().unwrap());
+                Ok(etag.unwrap_or_default().to_owned())
+            }
+            status => Err(status),
+        }
+    }
+
     /// Signs for and sends `bytes` under a name of their own.
-    pub(crate) fn stored(&self, bytes: &[u8]) -> PackName {
+    pub(crate) fn stored(&self, bytes: &[u8]) -> ObjectName {
         let pack = name();
         let url = self.store.sign_put(pack, &intent(bytes)).unwrap();
         self.put(&url, bytes).unwrap();
@@ -89,15 +124,26 @@ impl Bed {
     }
 }
 
-/// What an agent announces before it sends `bytes`.
-pub(crate) fn intent(bytes: &[u8]) -> PackIntent {
-    let crc32c = put::crc32c(&[bytes.to_vec()]);
-    PackIntent { len: bytes.len() as u64, footer_digest: Digest::of(bytes), crc32c }
+/// What an agent announces before it sends `bytes` of a pack.
+pub(crate) fn intent(bytes: &[u8]) -> PutIntent {
+    let crc32c = Some(put::crc32c(&[bytes.to_vec()]));
+    PutIntent { len: bytes.len() as u64, crc32c, sha256: None }
 }
 
-/// A name that no other pack has.
-pub(crate) fn name() -> PackName {
+/// SHA-256 of `bytes`.
+pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
+    let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    Sha256(sum.as_ref().try_into().unwrap())
+}
+
+/// A name that no other object has, of a pack.
+pub(crate) fn name() -> ObjectName {
     let mut name = [0; 16];
     getrandom::fill(&mut name).unwrap();
-    PackName(name)
+    ObjectName { kind: ObjectKind::Pack, name }
+}
+
+/// The same of a blob.
+pub(crate) fn blob() -> ObjectName {
+    ObjectName { kind: ObjectKind::Blob, ..name() }
 }

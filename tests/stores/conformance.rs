@@ -2,10 +2,13 @@
 
 use std::sync::Barrier;
 
-use pannier::controller::store::{Finding, StoreError, StoredObject};
-use pannier::model::SignedUrl;
+use pannier::controller::store::{
+    AnswerHeaders, Finding, PutIntent, StoreError, StoredObject, UploadId, WholeIntent,
+};
+use pannier::model::{ObjectKind, ObjectName, SignedUrl};
+use pannier::protocol::artifact::{PartIntent, SentPart};
 
-use crate::bed::{Bed, intent, name};
+use crate::bed::{Bed, blob, intent, name, sha256};
 use crate::support::noise;
 
 /// Makes a module of one test for each function of this file, on the beds that `$bed` makes. It answers `None` where
@@ -30,6 +33,12 @@ macro_rules! conformance {
             objects_are_listed_and_deleted,
             a_range_beyond_the_end_is_an_error,
             a_check_finds_all_well_and_leaves_nothing,
+            blobs_lie_apart_from_packs,
+            a_sha256_is_held_where_the_store_says_so,
+            an_answer_says_what_was_signed,
+            parts_in_any_order_make_the_whole,
+            parts_that_do_not_make_the_whole_are_refused,
+            an_aborted_upload_leaves_nothing,
         );
     };
 }
@@ -47,7 +56,7 @@ pub(crate) fn a_signed_put_puts_exactly_that_object(bed: &Bed) {
     assert_eq!(bed.store.read(pack, 299_990..300_000).unwrap(), bytes[299_990..]);
     assert_eq!(bed.store.read(pack, 5..5).unwrap(), b"");
     if bed.promises.signature {
-        let url = bed.store.sign_get(pack).unwrap();
+        let url = bed.sign_get(pack);
         assert!(url.headers.is_empty(), "a GET needs no headers: {:?}", url.headers.keys());
         assert_eq!(bed.get(url.expose(), None), (200, bytes.clone()));
         assert_eq!(
@@ -123,7 +132,7 @@ pub(crate) fn other_bytes_than_announced_are_refused(bed: &Bed) {
 
 /// `bytes` and four more that leave the CRC-32C as it is: the checksum's steps, taken backwards.
 fn with_the_same_checksum(bytes: &[u8]) -> Vec<u8> {
-    let register = !intent(bytes).crc32c;
+    let register = !intent(bytes).crc32c.unwrap();
     let back = |value: u32| {
         if value >> 31 == 1 { (value ^ 0x82F6_3B78) << 1 | 1 } else { value << 1 }
     };
@@ -139,10 +148,10 @@ pub(crate) fn a_url_is_for_one_object_and_one_method(bed: &Bed) {
     let bytes = noise(5, 100);
     let (pack, other) = (bed.stored(&bytes), bed.stored(&bytes));
     let absent = name();
-    let get = bed.store.sign_get(pack).unwrap();
+    let get = bed.sign_get(pack);
     let put = bed.store.sign_put(absent, &intent(&bytes)).unwrap();
-    let elsewhere = |url: &SignedUrl, from: pannier::model::PackName, to: pannier::model::PackName| {
-        let shard = |pack: pannier::model::PackName| format!("/{:02x}/{pack}", pack.0[0]);
+    let elsewhere = |url: &SignedUrl, from: ObjectName, to: ObjectName| {
+        let shard = |object: ObjectName| format!("/{}/{}", object.shard(), object.file_name());
         url.expose().replace(&shard(from), &shard(to))
     };
     let refused = |method: &str, url: &SignedUrl, text: &str| {
@@ -204,13 +213,8 @@ pub(crate) fn what_was_signed_must_be_sent(bed: &Bed) {
 pub(crate) fn objects_are_listed_and_deleted(bed: &Bed) {
     let mut packs: Vec<_> = (0..5).map(|seed| bed.stored(&noise(10 + seed, 100))).collect();
     packs.sort();
-    let listed = || {
-        let mut found = Vec::new();
-        bed.store.list(&mut |object| found.push(object)).unwrap();
-        found.sort_by_key(|object| object.pack);
-        found
-    };
-    let all: Vec<StoredObject> = packs.iter().copied().map(StoredObject::pack).collect();
+    let listed = || bed.listed(ObjectKind::Pack);
+    let all: Vec<StoredObject> = packs.iter().copied().map(StoredObject::finished).collect();
     assert_eq!(listed(), all);
     assert_eq!(bed.store.delete(&all[2]).unwrap(), 100);
     assert_eq!(bed.store.delete(&all[2]).unwrap(), 0);
@@ -242,5 +246,126 @@ pub(crate) fn a_check_finds_all_well_and_leaves_nothing(bed: &Bed) {
         }
         assert_eq!(said.iter().any(|line| line.contains("other bytes")), bed.promises.checksum, "{said:#?}");
     }
-    bed.store.list(&mut |object| panic!("{object:?} was left")).unwrap();
+    ObjectKind::ALL.into_iter().for_each(|kind| assert_eq!(bed.listed(kind), []));
+}
+
+/// Proves that a blob and a pack of one name are two objects, and that each kind has its own listing.
+pub(crate) fn blobs_lie_apart_from_packs(bed: &Bed) {
+    let pack = bed.stored(b"of the pack");
+    let blob = ObjectName::blob(pack.name);
+    assert_eq!(bed.store.head(blob).unwrap(), None);
+    let bytes = noise(21, 1_000);
+    let url = bed.store.sign_put(blob, &blob_intent(&bytes)).unwrap();
+    bed.put(&url, &bytes).unwrap();
+    assert_eq!(bed.store.read(blob, 0..1_000).unwrap(), bytes);
+    assert_eq!(bed.store.read(pack, 0..11).unwrap(), b"of the pack");
+    assert_eq!(bed.listed(ObjectKind::Blob), [StoredObject::finished(blob)]);
+    assert_eq!(bed.listed(ObjectKind::Pack), [StoredObject::finished(pack)]);
+    bed.put(&url, &bytes).unwrap_err();
+    assert_eq!(bed.store.delete(&StoredObject::finished(blob)).unwrap(), 1_000);
+    assert_eq!((bed.store.head(blob).unwrap(), bed.store.head(pack).unwrap()), (None, Some(11)));
+}
+
+fn blob_intent(bytes: &[u8]) -> PutIntent {
+    PutIntent { sha256: Some(sha256(bytes)), ..intent(bytes) }
+}
+
+/// Proves that a store which claims to check SHA-256 takes no other bytes of the same length.
+pub(crate) fn a_sha256_is_held_where_the_store_says_so(bed: &Bed) {
+    let bytes = noise(22, 1_000);
+    let url = bed.store.sign_put(blob(), &blob_intent(&bytes)).unwrap();
+    let refused = bed.put(&url, &noise(23, 1_000)).is_err();
+    assert!(refused || !bed.store.checks_sha256(), "other bytes were taken");
+}
+
+/// Proves that a browser is told the type and the name that were signed, and that nobody can change them.
+pub(crate) fn an_answer_says_what_was_signed(bed: &Bed) {
+    if !bed.promises.signature {
+        return;
+    }
+    let object = bed.stored(b"<p>");
+    let answer = AnswerHeaders {
+        content_type: Some("text/html; charset=utf-8".into()),
+        disposition: Some("attachment; filename=\"a b.html\"; filename*=UTF-8''%C4%8D%27.html".into()),
+    };
+    let url = bed.store.sign_get(object, &answer).unwrap();
+    assert!(url.headers.is_empty());
+    assert_eq!(bed.answered(url.expose(), "content-type"), answer.content_type);
+    assert_eq!(bed.answered(url.expose(), "content-disposition"), answer.disposition);
+    let altered = url.expose().replace("html", "xhtm");
+    assert!(altered != url.expose() && bed.get(&altered, None).0 >= 400);
+}
+
+/// S3 wants 5 MiB of every part but the last.
+const PART: usize = 5 << 20;
+
+fn sign_part(bed: &Bed, object: ObjectName, upload: &UploadId, number: u32, bytes: &[u8]) -> SignedUrl {
+    let crc32c = intent(bytes).crc32c.unwrap();
+    let part = PartIntent { number, len: bytes.len() as u64, crc32c };
+    bed.store.sign_part(object, upload, &part, u64::from(number - 1) * PART as u64, true).unwrap()
+}
+
+/// Proves that parts that are sent in any order, and one of them twice, make one object, that nothing is there before, and that
+/// nobody can change it afterwards.
+pub(crate) fn parts_in_any_order_make_the_whole(bed: &Bed) {
+    if !bed.store.has_parts() {
+        return;
+    }
+    let (object, bytes) = (blob(), noise(24, 2 * PART + 1_000));
+    let upload = bed.store.begin_parts(object, bytes.len() as u64).unwrap();
+    let pieces: Vec<&[u8]> = bytes.chunks(PART).collect();
+    let urls: Vec<SignedUrl> = pieces
+        .iter()
+        .zip(1..)
+        .map(|(bytes, number)| sign_part(bed, object, &upload, number, bytes))
+        .collect();
+    let mut etags = vec![String::new(); 3];
+    for at in [2, 0, 1, 0] {
+        etags[at] = bed.put_part(&urls[at], pieces[at]).unwrap();
+    }
+    assert_eq!(bed.store.head(object).unwrap(), None, "nothing is there before the end");
+    let parts: Vec<SentPart> =
+        etags.into_iter().zip(1..).map(|(etag, number)| SentPart { number, etag }).collect();
+    let whole = WholeIntent { len: bytes.len() as u64, sha256: sha256(&bytes) };
+    bed.store.complete_parts(object, &upload, &whole, &parts).unwrap();
+    assert_eq!(bed.store.head(object).unwrap(), Some(whole.len));
+    assert_eq!(bed.store.read(object, 0..whole.len).unwrap(), bytes);
+    // A part of an upload that is over changes nothing, whatever the store answers.
+    let _ = bed.put_part(&urls[0], pieces[0]);
+    assert_eq!(bed.store.read(object, 0..whole.len).unwrap(), bytes);
+    assert_eq!(bed.store.delete(&StoredObject::finished(object)).unwrap(), whole.len);
+}
+
+/// Proves that an upload with a part that nobody sent makes no object, and that this is final.
+pub(crate) fn parts_that_do_not_make_the_whole_are_refused(bed: &Bed) {
+    if !bed.store.has_parts() {
+        return;
+    }
+    let (object, bytes) = (blob(), noise(25, PART + 1_000));
+    let upload = bed.store.begin_parts(object, bytes.len() as u64).unwrap();
+    let first = sign_part(bed, object, &upload, 1, &bytes[..PART]);
+    let etag = bed.put_part(&first, &bytes[..PART]).unwrap();
+    let parts = [
+        SentPart { number: 1, etag },
+        SentPart { number: 2, etag: "\"d41d8cd98f00b204e9800998ecf8427e\"".into() },
+    ];
+    let whole = WholeIntent { len: bytes.len() as u64, sha256: sha256(&bytes) };
+    let refused = bed.store.complete_parts(object, &upload, &whole, &parts).unwrap_err();
+    assert!(refused.is_final(), "{refused:?}");
+    assert_eq!(bed.store.head(object).unwrap(), None);
+    bed.store.abort_parts(object, &upload).unwrap();
+}
+
+/// Proves that an upload can be given up, twice too, and leaves no object.
+pub(crate) fn an_aborted_upload_leaves_nothing(bed: &Bed) {
+    if !bed.store.has_parts() {
+        return;
+    }
+    let (object, bytes) = (blob(), noise(26, 1_000));
+    let upload = bed.store.begin_parts(object, 1_000).unwrap();
+    bed.put_part(&sign_part(bed, object, &upload, 1, &bytes), &bytes).unwrap();
+    bed.store.abort_parts(object, &upload).unwrap();
+    bed.store.abort_parts(object, &upload).unwrap();
+    assert_eq!(bed.store.head(object).unwrap(), None);
+    assert_eq!(bed.listed(ObjectKind::Blob), []);
 }

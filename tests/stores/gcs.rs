@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pannier::controller::store::{CloudStore, Encryption, StoreOptions, StoreUrl, open_store};
-use pannier::model::{PackName, SignedUrl};
+use pannier::controller::store::{AnswerHeaders, CloudStore, Encryption, StoreOptions, StoreUrl, open_store};
+use pannier::model::{ObjectKind, ObjectName, PackName, SignedUrl};
 
 use crate::bed::{Bed, Promises, intent, name};
 use crate::conformance::conformance;
@@ -46,13 +46,13 @@ fn an_old_url_is_refused() {
     let bytes = noise(1, 100);
     let (pack, absent) = (bed.stored(&bytes), name());
     let put = bed.store.sign_put(absent, &intent(&bytes)).unwrap();
-    let get = bed.store.sign_get(pack).unwrap();
+    let get = bed.sign_get(pack);
     std::thread::sleep(Duration::from_millis(2_500));
     let (status, said) = bed.get(get.expose(), None);
     assert!(status == 400 && String::from_utf8_lossy(&said).contains("ExpiredToken"));
     bed.put(&put, &bytes).unwrap_err();
     // What is remembered of a signature does not outlive it.
-    assert_eq!(bed.get(bed.store.sign_get(pack).unwrap().expose(), None).0, 200);
+    assert_eq!(bed.get(bed.sign_get(pack).expose(), None).0, 200);
 }
 
 /// Proves that a GET of the same pack is signed once for those who ask together, and apart for different packs.
@@ -60,9 +60,9 @@ fn an_old_url_is_refused() {
 fn a_signed_get_is_remembered() {
     let server = GcsServer::start();
     let store = open_store(&url(), &options(&server)).unwrap();
-    let (one, other) = (name(), name());
-    assert_eq!(store.sign_get(one).unwrap(), store.sign_get(one).unwrap());
-    assert_ne!(store.sign_get(one).unwrap(), store.sign_get(other).unwrap());
+    let (one, other, plain) = (name(), name(), AnswerHeaders::default());
+    assert_eq!(store.sign_get(one, &plain).unwrap(), store.sign_get(one, &plain).unwrap());
+    assert_ne!(store.sign_get(one, &plain).unwrap(), store.sign_get(other, &plain).unwrap());
 }
 
 /// Proves that a check finds what is wrong with a store, says what to mend, and still leaves nothing behind.
@@ -83,7 +83,7 @@ fn a_check_says_what_to_mend() {
         let complaints: Vec<_> = findings.iter().filter(|finding| !finding.is_fine()).collect();
         assert!(complaints.iter().any(|finding| finding.what.contains(said)), "{said}: {findings:#?}");
         assert!(complaints.iter().any(|finding| finding.to_string().contains(mend)), "{mend}: {findings:#?}");
-        store.list(&mut |object| panic!("{object:?} was left")).unwrap();
+        store.list(ObjectKind::Pack, &mut |object| panic!("{object:?} was left")).unwrap();
     }
     let server = GcsServer::start();
     let findings = open_store(&"gs://no-such-bucket".parse().unwrap(), &options(&server)).unwrap().check();
@@ -104,9 +104,9 @@ fn signatures_are_those_of_googles_library() {
     let mut options = options(&server);
     options.encryption = Some(Encryption::Kms("projects/p/locations/eu/keyRings/r/cryptoKeys/k".into()));
     let store = open_store(&url(), &options).unwrap();
-    let pack = PackName([0xab; 16]);
+    let pack = ObjectName::from(PackName([0xab; 16]));
     let ours = [
-        ("GET", store.sign_get(pack).unwrap()),
+        ("GET", store.sign_get(pack, &AnswerHeaders::default()).unwrap()),
         ("PUT", store.sign_put(pack, &intent(b"123456789")).unwrap()),
     ];
     assert_eq!(ours[1].1.headers["x-goog-hash"], "crc32c=4waSgw==");

@@ -46,6 +46,8 @@ struct Bucket {
     faults: Faults,
     public_key: Vec<u8>,
     objects: Mutex<BTreeMap<String, Bytes>>,
+    /// Parts of uploads that are under way.
+    uploads: Mutex<BTreeMap<String, BTreeMap<u32, Bytes>>>,
 }
 
 impl GcsServer {
@@ -69,8 +71,8 @@ impl GcsServer {
             "token_uri": "https://oauth2.googleapis.com/token",
         });
         fs_err::write(key_file.path(), account.to_string()).unwrap();
-        let bucket =
-            Bucket { faults, public_key: pair.public_key().as_ref().to_vec(), objects: Mutex::default() };
+        let public_key = pair.public_key().as_ref().to_vec();
+        let bucket = Bucket { faults, public_key, objects: Mutex::default(), uploads: Mutex::default() };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
@@ -106,7 +108,14 @@ async fn answer(State(bucket): State<Arc<Bucket>>, request: Request) -> Response
     let mut response = match path.strip_prefix(&format!("/{BUCKET}")) {
         Some("" | "/") if method == "GET" => bucket.list(query),
         // The controller escapes the slashes of a key, and Google takes that for the same key.
-        Some(key) if key.starts_with('/') => bucket.object(method, &goog4::decode(&key[1..]), &headers, body),
+        Some(key) if key.starts_with('/') => {
+            let key = goog4::decode(&key[1..]);
+            let pairs: BTreeMap<String, String> = query.split('&').filter_map(goog4::pair).collect();
+            match bucket.upload(method, &key, &pairs, &body) {
+                Some(response) => response,
+                None => told(bucket.object(method, &key, &headers, body), &pairs),
+            }
+        }
         _ => error(404, "NoSuchBucket", "the specified bucket does not exist"),
     };
     let now = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + bucket.faults.seconds_ahead);
@@ -151,6 +160,56 @@ impl Bucket {
             }
             _ => error(405, "MethodNotAllowed", "neither GET, HEAD, PUT nor DELETE"),
         }
+    }
+
+    /// Uploads in parts, as the XML API has them; `None` for any other request.
+    fn upload(
+        &self,
+        method: &str,
+        key: &str,
+        query: &BTreeMap<String, String>,
+        body: &Bytes,
+    ) -> Option<Response> {
+        let mut uploads = self.uploads.lock().unwrap();
+        if query.contains_key("uploads") {
+            let id = format!("upload{}", uploads.len());
+            uploads.insert(format!("{key} {id}"), BTreeMap::new());
+            let xml = format!(
+                "<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
+            );
+            return Some(plain(200, xml.into(), &[]));
+        }
+        let name = format!("{key} {}", query.get("uploadId")?);
+        let Some(parts) = uploads.get_mut(&name) else {
+            return Some(error(404, "NoSuchUpload", "the specified upload does not exist"));
+        };
+        let etag = |bytes: &Bytes| format!("{:08x}", crc32c(&[bytes.to_vec()]));
+        Some(match (method, query.get("partNumber")) {
+            ("PUT", Some(number)) => {
+                parts.insert(number.parse().unwrap(), body.clone());
+                let mut response = plain(200, Body::empty(), &[]);
+                response.headers_mut().insert("etag", format!("\"{}\"", etag(body)).parse().unwrap());
+                response
+            }
+            ("POST", None) => {
+                let xml = String::from_utf8_lossy(body).replace("&quot;", "\"");
+                let whole = parts.values().all(|bytes| xml.contains(&etag(bytes)))
+                    && xml.matches("<PartNumber>").count() == parts.len();
+                if !whole {
+                    return Some(error(400, "InvalidPart", "a part is not there, or is another one"));
+                }
+                let bytes: Vec<u8> = parts.values().flatten().copied().collect();
+                uploads.remove(&name);
+                self.objects.lock().unwrap().insert(key.to_owned(), bytes.into());
+                let xml = "<CompleteMultipartUploadResult><ETag>\"e\"</ETag></CompleteMultipartUploadResult>";
+                plain(200, xml.into(), &[])
+            }
+            ("DELETE", None) => {
+                uploads.remove(&name);
+                plain(204, Body::empty(), &[])
+            }
+            _ => error(405, "MethodNotAllowed", "no such request of an upload"),
+        })
     }
 
     fn list(&self, query: &str) -> Response {
@@ -211,6 +270,16 @@ fn ranged(bytes: &Bytes, range: Option<&str>) -> Response {
     }
     let range = format!("bytes {start}-{}/{len}", end - 1);
     plain(206, bytes.slice(start..end).into(), &[("content-range", range)])
+}
+
+/// The answer with the headers that the query asks for.
+fn told(mut response: Response, query: &BTreeMap<String, String>) -> Response {
+    for header in ["content-type", "content-disposition"] {
+        if let Some(value) = query.get(&format!("response-{header}")) {
+            response.headers_mut().insert(header, value.parse().unwrap());
+        }
+    }
+    response
 }
 
 fn plain(status: u16, body: Body, headers: &[(&str, String)]) -> Response {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pannier::controller::store::{CloudStore, Encryption, Store, StoreOptions, StoreUrl, open_store};
+use pannier::model::ObjectKind;
 
 use crate::bed::{Bed, Promises, intent, name};
 use crate::conformance::conformance;
@@ -42,7 +43,7 @@ fn an_old_url_is_refused() {
     let pack = bed.stored(&bytes);
     let absent = name();
     let put = bed.store.sign_put(absent, &intent(&bytes)).unwrap();
-    let get = bed.store.sign_get(pack).unwrap();
+    let get = bed.sign_get(pack);
     std::thread::sleep(Duration::from_millis(2_500));
     assert_eq!(bed.get(get.expose(), None).0, 403);
     bed.put(&put, &bytes).unwrap_err();
@@ -63,7 +64,7 @@ fn a_listing_has_more_than_one_page() {
         }
     });
     let mut found = 0;
-    bed.store.list(&mut |_| found += 1).unwrap();
+    bed.store.list(ObjectKind::Pack, &mut |_| found += 1).unwrap();
     assert_eq!(found, 1_040);
 }
 
@@ -80,7 +81,7 @@ fn a_prefix_is_a_store_of_its_own() {
     assert_eq!(outer.store.head(pack).unwrap(), None);
     let count = |bed: &Bed| {
         let mut found = 0;
-        bed.store.list(&mut |_| found += 1).unwrap();
+        bed.store.list(ObjectKind::Pack, &mut |_| found += 1).unwrap();
         found
     };
     assert_eq!((count(&inner), count(&outer)), (1, 0));
@@ -95,7 +96,7 @@ fn what_is_wrong_with_the_credentials_or_the_bucket_is_said() {
     variables.push(("AWS_SECRET_ACCESS_KEY", "wrong-secret".to_owned()));
     let wrong = StoreOptions::with_variables(variables.into_iter().collect());
     let said = |store: &dyn Store| {
-        let error = store.list(&mut |_| ()).unwrap_err();
+        let error = store.list(ObjectKind::Pack, &mut |_| ()).unwrap_err();
         let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
         let text = format!("{error}: {source}; hint: {}", error.hint().unwrap_or_default());
         assert!(!text.contains("wrong-secret") && !text.contains("http://"), "{text}");

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use pannier::controller::store::{StoreOptions, open_store};
+use pannier::model::ObjectKind;
 use tempfile::TempDir;
 
 /// How long a server may take until it answers.
@@ -109,7 +110,10 @@ fn is_weed_ready(server: &Server) -> bool {
     let variables = seaweedfs_variables(server).into_iter().collect();
     let url = format!("s3://{BUCKET}").parse().unwrap();
     status("GET", server.port, "/") == Some(403)
-        && open_store(&url, &StoreOptions::with_variables(variables)).unwrap().list(&mut |_| ()).is_ok()
+        && open_store(&url, &StoreOptions::with_variables(variables))
+            .unwrap()
+            .list(ObjectKind::Pack, &mut |_| ())
+            .is_ok()
 }
 
 /// A file below `target/servers`; `None`, said in one line, where it is not.

@@ -12,9 +12,9 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 
 use crate::controller::error::ControllerError;
-use crate::controller::store::served::Grant;
-use crate::controller::store::{Arrival, ServedStore};
-use crate::model::PackName;
+use crate::controller::store::served::{Grant, PutGrant};
+use crate::controller::store::{Arrival, DiskStore, PutIntent, ServedStore, StoreError};
+use crate::model::ObjectName;
 
 use super::answer::Failure;
 use super::state::Server;
@@ -28,53 +28,86 @@ const PIECES: usize = 4;
 /// The store behind the routes.
 pub(super) type Objects = ServedStore;
 
-/// `PUT /objects/{pack}?expires&len&crc32c&signature`: 201, durable. 412 if something stands there, 403 for a URL that
-/// does not count, 400 for other bytes than were announced.
+/// `PUT /objects/{object}?…`: 201, durable; of a part of an upload 200 with its `ETag`, durable once the whole is. 412 if something
+/// stands there, 403 for a URL that does not count, 400 for other bytes than were announced, 404 for an upload that has ended.
 pub(super) async fn put(
     State(server): State<Arc<Server>>,
-    Path(pack): Path<PackName>,
+    Path(object): Path<ObjectName>,
     Query(grant): Query<Grant>,
     headers: HeaderMap,
     body: Body,
-) -> Result<StatusCode, Failure> {
+) -> Result<Response, Failure> {
     let objects = server.objects.as_ref().ok_or(Failure::NoObject)?;
-    let grant = objects.grants_put(pack, &grant).ok_or(Failure::BadSignature)?;
-    if content_length(&headers) != Some(grant.len) {
-        return Err(Failure::Malformed(format!("this URL is signed for {} bytes", grant.len)));
+    let grant = objects.grants_put(object, &grant).ok_or(Failure::BadSignature)?;
+    let (PutGrant::Whole(PutIntent { len, .. }) | PutGrant::Part { len, .. }) = grant;
+    if content_length(&headers) != Some(len) {
+        return Err(Failure::Malformed(format!("this URL is signed for {len} bytes")));
     }
     let disk = Arc::clone(objects.disk());
-    let (pieces, mut arriving) = mpsc::channel::<Bytes>(PIECES);
-    let stored = tokio::task::spawn_blocking(move || {
-        let mut arrival = disk.begin(pack, grant.len, grant.crc32c)?;
-        while let Some(piece) = arriving.blocking_recv() {
-            arrival.write(&piece)?;
-        }
-        arrival.finish()
-    });
+    let (pieces, arriving) = mpsc::channel::<Bytes>(PIECES);
+    let stored = tokio::task::spawn_blocking(move || store(&disk, object, grant, arriving));
     let whole = forward(body, &pieces).await;
     drop(pieces);
-    let arrival = stored.await.map_err(|_| Failure::Busy)?;
+    let taken = stored.await.map_err(|_| Failure::Busy)?;
     whole?;
-    match arrival.map_err(ControllerError::from)? {
-        Arrival::Stored => Ok(StatusCode::CREATED),
-        Arrival::Exists => Err(Failure::Exists),
-        Arrival::Differs => Err(Failure::Malformed("these are not the bytes that were announced".to_owned())),
+    match taken.map_err(ControllerError::from)? {
+        Taken::Whole(Arrival::Stored) => Ok(StatusCode::CREATED.into_response()),
+        Taken::Whole(Arrival::Exists) => Err(Failure::Exists),
+        Taken::Part(sum) => Ok([(header::ETAG, format!("\"{sum:08x}\""))].into_response()),
+        Taken::NoUpload => Err(Failure::NoObject),
+        Taken::Whole(Arrival::Differs) | Taken::Differs => {
+            Err(Failure::Malformed("these are not the bytes that were announced".to_owned()))
+        }
     }
 }
 
-/// `GET /objects/{pack}?expires&signature`, with or without `Range`.
+/// What became of a PUT's bytes.
+enum Taken {
+    Whole(Arrival),
+    /// A part, and its CRC-32C.
+    Part(u32),
+    Differs,
+    NoUpload,
+}
+
+fn store(
+    disk: &DiskStore,
+    object: ObjectName,
+    grant: PutGrant,
+    mut arriving: mpsc::Receiver<Bytes>,
+) -> Result<Taken, StoreError> {
+    match grant {
+        PutGrant::Whole(intent) => {
+            let mut arrival = disk.begin(object, &intent)?;
+            while let Some(piece) = arriving.blocking_recv() {
+                arrival.write(&piece)?;
+            }
+            arrival.finish().map(Taken::Whole)
+        }
+        PutGrant::Part { upload, offset, len, crc32c } => {
+            let Some(mut part) = disk.begin_part(object, &upload, offset, len)? else {
+                return Ok(Taken::NoUpload);
+            };
+            while let Some(piece) = arriving.blocking_recv() {
+                part.write(&piece)?;
+            }
+            let (arrival, sum) = part.finish(crc32c);
+            Ok(if arrival == Arrival::Stored { Taken::Part(sum) } else { Taken::Differs })
+        }
+    }
+}
+
+/// `GET /objects/{object}?…`, with or without `Range`.
 pub(super) async fn get(
     State(server): State<Arc<Server>>,
-    Path(pack): Path<PackName>,
+    Path(object): Path<ObjectName>,
     Query(grant): Query<Grant>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let objects = server.objects.as_ref().ok_or(Failure::NoObject)?;
-    if !objects.grants_get(pack, &grant) {
-        return Err(Failure::BadSignature);
-    }
+    let answer = objects.grants_get(object, &grant).ok_or(Failure::BadSignature)?;
     let disk = Arc::clone(objects.disk());
-    let opened = tokio::task::spawn_blocking(move || disk.open_object(pack)).await;
+    let opened = tokio::task::spawn_blocking(move || disk.open_object(object)).await;
     let opened = opened.map_err(|_| Failure::Busy)?.map_err(ControllerError::from)?;
     let Some((file, len)) = opened else { return Err(Failure::NoObject) };
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
@@ -87,7 +120,12 @@ pub(super) async fn get(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
     headers.insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("bytes"));
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/octet-stream"));
+    let plain = || header::HeaderValue::from_static("application/octet-stream");
+    let content_type = answer.content_type.and_then(|value| value.try_into().ok());
+    headers.insert(header::CONTENT_TYPE, content_type.unwrap_or_else(plain));
+    if let Some(Ok(value)) = answer.disposition.map(TryInto::try_into) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
     // Objects are served beside the pages for people: whatever a browser opens here is in an origin of its own.
     headers.insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static("sandbox"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));

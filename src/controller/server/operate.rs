@@ -62,7 +62,7 @@ pub(super) async fn healthy() -> &'static str {
 pub(super) async fn ready(State(server): State<Arc<Server>>) -> Response {
     let look = |controller: &crate::controller::Controller| {
         controller.identity()?;
-        Ok(controller.store.head(NO_PACK).map(drop)?)
+        Ok(controller.store.head(NO_PACK.into()).map(drop)?)
     };
     match server.run(look).await {
         Ok(()) => "ready\n".into_response(),

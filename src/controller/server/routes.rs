@@ -42,7 +42,7 @@ pub(super) fn router(server: Arc<Server>) -> Router {
     Router::new()
         .nest("/v1", v1)
         .merge(ui::routes())
-        .route("/objects/{pack}", put(objects::put).get(objects::get))
+        .route("/objects/{object}", put(objects::put).get(objects::get))
         .route("/healthz", get(operate::healthy))
         .route("/readyz", get(operate::ready))
         .route("/metrics", get(operate::metrics))

@@ -4,11 +4,13 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use crc_fast::CrcAlgorithm;
 
-use crate::model::PackName;
+use crate::model::{ObjectName, Sha256};
 
-use super::StoreError;
+use super::disk::{publish, random_digits};
+use super::{PutIntent, StoreError};
 
 /// How the taking of an object ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,29 +25,29 @@ pub enum Arrival {
 
 /// An object on its way in. Dropped before its end, it leaves nothing.
 pub struct Arriving {
-    pack: PackName,
+    object: ObjectName,
     target: PathBuf,
     part: PathBuf,
     file: fs_err::File,
     sum: crc_fast::Digest,
+    sha256: Option<(Context, Sha256)>,
     left: Option<u64>,
-    crc32c: u32,
+    crc32c: Option<u32>,
 }
 
 impl Arriving {
-    pub(super) fn begin(target: PathBuf, pack: PackName, len: u64, crc32c: u32) -> Result<Self, StoreError> {
+    pub(super) fn begin(target: PathBuf, object: ObjectName, intent: &PutIntent) -> Result<Self, StoreError> {
         let make = || -> io::Result<(PathBuf, fs_err::File)> {
-            let mut random = [0u8; 8];
-            getrandom::fill(&mut random).map_err(io::Error::other)?;
             let mut part = target.clone().into_os_string();
-            part.push(format!(".{:016x}.part", u64::from_le_bytes(random)));
+            part.push(format!(".{}.part", random_digits()?));
             let part = PathBuf::from(part);
             let file = fs_err::OpenOptions::new().write(true).create_new(true).open(&part)?;
             Ok((part, file))
         };
-        let (part, file) = make().map_err(|source| StoreError::Object { doing: "store", pack, source })?;
+        let (part, file) = make().map_err(|source| StoreError::Object { doing: "store", object, source })?;
         let sum = crc_fast::Digest::new(CrcAlgorithm::Crc32Iscsi);
-        Ok(Self { pack, target, part, file, sum, left: Some(len), crc32c })
+        let sha256 = intent.sha256.map(|announced| (Context::new(&SHA256), announced));
+        Ok(Self { object, target, part, file, sum, sha256, left: Some(intent.len), crc32c: intent.crc32c })
     }
 
     /// Takes the next bytes. More than were announced are not written.
@@ -55,31 +57,28 @@ impl Arriving {
             return Ok(());
         }
         self.sum.update(bytes);
+        if let Some((context, _)) = &mut self.sha256 {
+            context.update(bytes);
+        }
         self.file.write_all(bytes).map_err(|source| self.failed(source))
     }
 
     /// Gives it its name, if all came that was announced and the name is free.
-    pub fn finish(self) -> Result<Arrival, StoreError> {
-        if self.left != Some(0) || self.sum.finalize() != u64::from(self.crc32c) {
+    pub fn finish(mut self) -> Result<Arrival, StoreError> {
+        if self.left != Some(0) || !self.is_as_announced() {
             return Ok(Arrival::Differs);
         }
-        let publish = || -> io::Result<Arrival> {
-            self.file.file().sync_data()?;
-            // A link is create-only on every file system; the part's own name goes when this value does.
-            match fs_err::hard_link(&self.part, &self.target) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Arrival::Exists),
-                other => other?,
-            }
-            if let Some(folder) = self.target.parent() {
-                fs_err::File::open(folder)?.sync_all()?;
-            }
-            Ok(Arrival::Stored)
-        };
-        publish().map_err(|source| self.failed(source))
+        publish(&self.file, &self.part, &self.target).map_err(|source| self.failed(source))
+    }
+
+    fn is_as_announced(&mut self) -> bool {
+        let sha256 =
+            self.sha256.take().is_none_or(|(context, announced)| context.finish().as_ref() == announced.0);
+        sha256 && self.crc32c.is_none_or(|announced| self.sum.finalize() == u64::from(announced))
     }
 
     fn failed(&self, source: io::Error) -> StoreError {
-        StoreError::Object { doing: "store", pack: self.pack, source }
+        StoreError::Object { doing: "store", object: self.object, source }
     }
 }
 
@@ -94,15 +93,18 @@ impl Drop for Arriving {
 mod tests {
     use super::*;
     use crate::controller::store::{DiskStore, Store};
-    use crate::model::Digest;
-    use crate::protocol::PackIntent;
+    use crate::model::{ObjectKind, PackName};
 
     const HELLO: u32 = 0x9A71_BB4C; // CRC-32C of "hello"
 
     fn arrive(store: &DiskStore, pieces: &[&[u8]], len: u64, crc32c: u32) -> Arrival {
-        let pack = PackName([7; 16]);
-        store.sign_put(pack, &PackIntent { len, footer_digest: Digest::of(b""), crc32c }).unwrap();
-        let mut arriving = store.begin(pack, len, crc32c).unwrap();
+        arrive_as(store, pieces, &PutIntent { len, crc32c: Some(crc32c), sha256: None })
+    }
+
+    fn arrive_as(store: &DiskStore, pieces: &[&[u8]], intent: &PutIntent) -> Arrival {
+        let pack = ObjectName::from(PackName([7; 16]));
+        store.sign_put(pack, intent).unwrap();
+        let mut arriving = store.begin(pack, intent).unwrap();
         pieces.iter().for_each(|piece| arriving.write(piece).unwrap());
         arriving.finish().unwrap()
     }
@@ -114,14 +116,16 @@ mod tests {
         assert_eq!(arrive(&store, &[b"hell"], 5, HELLO), Arrival::Differs, "too few");
         assert_eq!(arrive(&store, &[b"hello", b"!"], 5, HELLO), Arrival::Differs, "too many");
         assert_eq!(arrive(&store, &[b"hallo"], 5, HELLO), Arrival::Differs, "others");
+        let other = PutIntent { len: 5, crc32c: Some(HELLO), sha256: Some(Sha256([0; 32])) };
+        assert_eq!(arrive_as(&store, &[b"hello"], &other), Arrival::Differs, "another SHA-256");
         let mut seen = 0;
-        store.list(&mut |_| seen += 1).unwrap();
+        store.list(ObjectKind::Pack, &mut |_| seen += 1).unwrap();
         assert_eq!(seen, 0, "nothing is left of what was not taken");
         assert_eq!(arrive(&store, &[b"he", b"llo"], 5, HELLO), Arrival::Stored);
         assert_eq!(arrive(&store, &[b"hello"], 5, HELLO), Arrival::Exists);
-        let (_, len) = store.open_object(PackName([7; 16])).unwrap().unwrap();
+        let (_, len) = store.open_object(PackName([7; 16]).into()).unwrap().unwrap();
         assert_eq!(len, 5);
-        store.list(&mut |_| seen += 1).unwrap();
+        store.list(ObjectKind::Pack, &mut |_| seen += 1).unwrap();
         assert_eq!(seen, 1);
     }
 }

@@ -2,28 +2,28 @@
 
 use std::path::PathBuf;
 
-use crate::model::PackName;
+use crate::model::ObjectName;
 
 use super::cloud::CloudError;
 
-/// What failed in the store. Names the pack or the bucket, never a URL.
+/// What failed in the store. Names the object or the bucket, never a URL.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// An object could not be read, deleted or its folder made.
-    #[error("cannot {doing} pack {pack}")]
+    #[error("cannot {doing} {object}")]
     Object {
         /// The verb.
         doing: &'static str,
-        /// The pack.
-        pack: PackName,
+        /// The object.
+        object: ObjectName,
         /// Why.
         source: std::io::Error,
     },
     /// The object ends before the range does.
-    #[error("pack {pack} ends before byte {end}")]
+    #[error("{object} ends before byte {end}")]
     Range {
-        /// The pack.
-        pack: PackName,
+        /// The object.
+        object: ObjectName,
         /// End of the range that was asked for.
         end: u64,
     },
@@ -36,12 +36,12 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// A cloud did not do what was asked with one object.
-    #[error("cannot {doing} pack {pack}")]
+    #[error("cannot {doing} {object}")]
     Cloud {
         /// The verb.
         doing: &'static str,
-        /// The pack.
-        pack: PackName,
+        /// The object.
+        object: ObjectName,
         /// Why.
         source: CloudError,
     },
@@ -63,6 +63,14 @@ pub enum StoreError {
         /// What to set instead.
         mend: &'static str,
     },
+    /// The parts of an upload do not make the object that was announced.
+    #[error("the parts of {object} do not make it: {why}")]
+    Parts {
+        /// The object.
+        object: ObjectName,
+        /// What is wrong with them.
+        why: String,
+    },
     /// No threads could be had for requests to a cloud.
     #[error("no threads could be started for the store's requests")]
     Threads(#[source] std::io::Error),
@@ -73,6 +81,11 @@ impl StoreError {
         Self::Setting { problem, mend }
     }
 
+    /// Whether what was asked can never be done: asking again cannot help.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Parts { .. } | Self::Range { .. })
+    }
+
     /// What to do next, where that is known.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
@@ -81,7 +94,7 @@ impl StoreError {
             Self::Object { .. } | Self::Folder { .. } => Some(
                 "check that the store's folder can be read and written by this user, and its disk is not full",
             ),
-            Self::Range { .. } | Self::Threads(_) => None,
+            Self::Range { .. } | Self::Parts { .. } | Self::Threads(_) => None,
         }
     }
 }

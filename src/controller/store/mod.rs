@@ -1,8 +1,8 @@
-//! The blob store, as the controller sees it: objects named by pack, written once by agents, never by the controller.
+//! The blob store, as the controller sees it: packs and blobs, written once by agents, never by the controller.
 //!
-//! Does: sign PUTs and GETs, tell lengths, read bounded ranges (footers, manifest pages), delete, list, check that the
+//! Does: sign PUTs (of wholes and of parts) and GETs, tell lengths, read bounded ranges (footers, manifest pages), delete, list, check that the
 //! place it was given can do all that.
-//! Does not: know what a pack holds or whether it is still needed.
+//! Does not: know what an object holds or whether it is still needed.
 //! May import: `model`, `protocol`.
 
 mod arriving;
@@ -10,16 +10,18 @@ mod back_end;
 mod check;
 pub mod cloud;
 pub mod disk;
+mod disk_parts;
 mod error;
 mod options;
 pub mod served;
 mod store_url;
 
 pub use arriving::{Arrival, Arriving};
-pub use back_end::{Store, StoredObject};
+pub use back_end::{AnswerHeaders, PutIntent, Store, StoredObject, UploadId, WholeIntent};
 pub use check::Finding;
 pub use cloud::CloudStore;
 pub use disk::DiskStore;
+pub use disk_parts::ArrivingPart;
 pub use error::StoreError;
 pub use options::{Encryption, StoreOptions, Variables, open_store};
 pub use served::ServedStore;

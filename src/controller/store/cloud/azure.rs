@@ -15,8 +15,9 @@ use object_store::path::Path;
 use crate::controller::store::error::StoreError;
 use crate::controller::store::options::{Encryption, StoreOptions};
 use crate::controller::store::store_url::Place;
+use crate::controller::store::{AnswerHeaders, PutIntent, UploadId};
 use crate::model::SignedUrl;
-use crate::protocol::PackIntent;
+use crate::protocol::artifact::{PartIntent, SentPart};
 
 use super::azure_account::Account;
 use super::bridge::Bridge;
@@ -63,8 +64,8 @@ pub(super) fn open(place: &Place, options: &StoreOptions) -> Result<Opened, Stor
         life: Life(options.url_life),
         scope: scope(options.encryption.as_ref())?,
     };
-    let pages = Arc::clone(&client) as _;
-    Ok(Opened { objects: client, pages, signing: Box::new(signing) })
+    let (pages, parts) = (Arc::clone(&client) as _, Arc::clone(&client) as _);
+    Ok(Opened { objects: client, pages, parts, signing: Box::new(signing) })
 }
 
 fn scope(encryption: Option<&Encryption>) -> Result<String, StoreError> {
@@ -92,14 +93,17 @@ struct Azure {
 
 impl Azure {
     /// A service SAS for one blob with the permission `permission` alone.
-    fn sas(&self, key: &Path, permission: &str, scope: &str, now: Timestamp) -> String {
+    fn sas(&self, key: &Path, permission: &str, scope: &str, answer: &AnswerHeaders) -> String {
+        let now = Timestamp::now();
+        let disposition = answer.disposition.as_deref().unwrap_or_default();
+        let content_type = answer.content_type.as_deref().unwrap_or_default();
         let at = |seconds: i64| {
             let time = Timestamp::from_second(now.as_second() + seconds).unwrap_or(now);
             time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
         };
         let (start, end) = (at(-SKEW_SECONDS), at(self.life.0.as_secs() as i64));
         let resource = format!("{}/{key}", self.resource);
-        // Unused: identifier and address, then snapshot, and behind the scope five response headers.
+        // Unused: identifier and address, then snapshot, and three of the five response headers behind the scope.
         let fields = [
             permission,
             &start,
@@ -113,10 +117,10 @@ impl Azure {
             "",
             scope,
             "",
+            disposition,
             "",
             "",
-            "",
-            "",
+            content_type,
         ];
         let signature = STANDARD.encode(sign(&self.key, fields.join("\n").as_bytes()));
         let mut pairs = vec![
@@ -127,9 +131,8 @@ impl Azure {
             ("st", &start),
             ("se", &end),
         ];
-        if !scope.is_empty() {
-            pairs.push(("ses", scope));
-        }
+        let optional = [("ses", scope), ("rscd", disposition), ("rsct", content_type)];
+        pairs.extend(optional.into_iter().filter(|(_, value)| !value.is_empty()));
         pairs.push(("sig", &signature));
         let query: Vec<String> =
             pairs.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
@@ -138,18 +141,41 @@ impl Azure {
 }
 
 impl Signing for Azure {
-    fn put(&self, _bridge: &Bridge, key: &Path, _intent: &PackIntent) -> Result<SignedUrl, CloudError> {
+    fn put(&self, _bridge: &Bridge, key: &Path, _intent: &PutIntent) -> Result<SignedUrl, CloudError> {
         // Permission “c”: a new blob, and no other. The condition says the same again, so that the answer is 409.
         let headers = [("x-ms-blob-type", "BlockBlob"), ("if-none-match", "*")];
         let headers = headers.map(|(name, value)| (name, value.to_owned()));
-        Ok(with_headers(self.sas(key, "c", &self.scope, Timestamp::now()), headers))
+        Ok(with_headers(self.sas(key, "c", &self.scope, &AnswerHeaders::default()), headers))
     }
 
-    fn get(&self, _bridge: &Bridge, key: &Path) -> Result<SignedUrl, CloudError> {
-        Ok(SignedUrl::new(self.sas(key, "r", "", Timestamp::now())))
+    fn get(&self, _bridge: &Bridge, key: &Path, answer: &AnswerHeaders) -> Result<SignedUrl, CloudError> {
+        Ok(SignedUrl::new(self.sas(key, "r", "", answer)))
+    }
+
+    fn part(
+        &self,
+        _bridge: &Bridge,
+        key: &Path,
+        _upload: &UploadId,
+        part: &PartIntent,
+    ) -> Result<SignedUrl, CloudError> {
+        // Permission “w”: a block is none of the requests that “c” allows. So until it ends, whoever sends the parts could also put
+        // another blob in this one's place; who reads it compares its checksums.
+        let sas = self.sas(key, "w", &self.scope, &AnswerHeaders::default());
+        let block = STANDARD.encode(block_name(part.number));
+        Ok(SignedUrl::new(format!("{sas}&comp=block&blockid={}", escaped(&block))))
+    }
+
+    fn part_name(&self, part: &SentPart) -> String {
+        block_name(part.number)
     }
 
     fn binds_checksum(&self) -> bool {
         false
     }
+}
+
+/// Blocks of one blob have names of one length.
+fn block_name(number: u32) -> String {
+    format!("{number:05}")
 }

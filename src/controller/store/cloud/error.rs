@@ -26,6 +26,8 @@ pub(super) enum CloudErrorKind {
     Unsigned,
     /// The bytes end before the range does.
     Range,
+    /// The request made no sense to it.
+    Refused,
     /// Anything else.
     Other,
 }
@@ -56,7 +58,7 @@ impl CloudError {
             CloudErrorKind::Unsigned => {
                 Some("set the cloud's own variables for credentials (docs/operations.md, “Stores”)")
             }
-            CloudErrorKind::Range | CloudErrorKind::Other => None,
+            CloudErrorKind::Range | CloudErrorKind::Refused | CloudErrorKind::Other => None,
         }
     }
 }
@@ -77,6 +79,7 @@ impl From<object_store::Error> for CloudError {
             return Self::new(kind, without_urls(&text));
         };
         let kind = match status.split(' ').next().and_then(|code| code.parse().ok()).unwrap_or(0u16) {
+            400 => CloudErrorKind::Refused,
             401 | 403 => CloudErrorKind::Denied,
             404 => CloudErrorKind::NotFound,
             416 => CloudErrorKind::Range,

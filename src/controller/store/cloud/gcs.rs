@@ -11,14 +11,15 @@ use object_store::signer::{HeaderName, HeaderValue, Method, SignedUrlOptions, Si
 use crate::controller::store::error::StoreError;
 use crate::controller::store::options::{Encryption, StoreOptions};
 use crate::controller::store::store_url::Place;
+use crate::controller::store::{AnswerHeaders, PutIntent, UploadId};
 use crate::model::SignedUrl;
-use crate::protocol::PackIntent;
+use crate::protocol::artifact::PartIntent;
 
 use super::bridge::Bridge;
 use super::endpoint::plain_http;
 use super::error::{CloudError, CloudErrorKind};
 use super::objects::{Opened, retries};
-use super::signing::{Life, Signing, checksum, with_headers};
+use super::signing::{Life, Signing, answer_query, checksum, with_headers};
 
 /// Opens the bucket with the `GOOGLE_…` variables.
 pub(super) fn open(place: &Place, options: &StoreOptions) -> Result<Opened, StoreError> {
@@ -46,8 +47,8 @@ pub(super) fn open(place: &Place, options: &StoreOptions) -> Result<Opened, Stor
         key_name: key_name(options.encryption.as_ref())?,
         signed: Mutex::default(),
     };
-    let pages = Arc::clone(&client) as _;
-    Ok(Opened { objects: client, pages, signing: Box::new(signing) })
+    let (pages, parts) = (Arc::clone(&client) as _, Arc::clone(&client) as _);
+    Ok(Opened { objects: client, pages, parts, signing: Box::new(signing) })
 }
 
 fn key_name(encryption: Option<&Encryption>) -> Result<Option<String>, StoreError> {
@@ -80,8 +81,9 @@ impl Gcs {
         method: Method,
         key: &Path,
         headers: &[(&'static str, String)],
+        query: &[(&'static str, String)],
     ) -> Result<SignedUrl, CloudError> {
-        let mut options = SignedUrlOptions::new();
+        let mut options = SignedUrlOptions::new().with_query(query.iter().cloned());
         for (name, value) in headers {
             let value = HeaderValue::from_str(value).map_err(|_| {
                 CloudError::new(CloudErrorKind::Other, format!("{name} holds what no header may"))
@@ -114,24 +116,39 @@ impl Gcs {
 }
 
 impl Signing for Gcs {
-    fn put(&self, bridge: &Bridge, key: &Path, intent: &PackIntent) -> Result<SignedUrl, CloudError> {
+    fn put(&self, bridge: &Bridge, key: &Path, intent: &PutIntent) -> Result<SignedUrl, CloudError> {
         let mut headers = vec![
             ("x-goog-content-length-range", format!("{0},{0}", intent.len)),
-            ("x-goog-hash", format!("crc32c={}", checksum(intent.crc32c))),
             ("x-goog-if-generation-match", "0".to_owned()),
         ];
+        headers.extend(intent.crc32c.map(|sum| ("x-goog-hash", format!("crc32c={}", checksum(sum)))));
         headers.extend(self.key_name.iter().map(|key| ("x-goog-encryption-kms-key-name", key.clone())));
-        self.sign(bridge, Method::PUT, key, &headers)
+        self.sign(bridge, Method::PUT, key, &headers, &[])
     }
 
-    fn get(&self, bridge: &Bridge, key: &Path) -> Result<SignedUrl, CloudError> {
+    fn get(&self, bridge: &Bridge, key: &Path, answer: &AnswerHeaders) -> Result<SignedUrl, CloudError> {
+        let query = answer_query(answer);
+        if !query.is_empty() {
+            return self.sign(bridge, Method::GET, key, &[], &query);
+        }
         let now = Instant::now();
         if let Some(url) = self.remembered(key, now) {
             return Ok(url);
         }
-        let url = self.sign(bridge, Method::GET, key, &[])?;
+        let url = self.sign(bridge, Method::GET, key, &[], &[])?;
         self.remember(key, now, url.clone());
         Ok(url)
+    }
+
+    fn part(
+        &self,
+        bridge: &Bridge,
+        key: &Path,
+        upload: &UploadId,
+        part: &PartIntent,
+    ) -> Result<SignedUrl, CloudError> {
+        let query = [("partNumber", part.number.to_string()), ("uploadId", upload.0.clone())];
+        self.sign(bridge, Method::PUT, key, &[], &query)
     }
 
     fn binds_checksum(&self) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{BackoffConfig, ObjectStore, ObjectStoreExt, RetryConfig};
 
@@ -12,9 +13,9 @@ use crate::controller::store::check::Finding;
 use crate::controller::store::error::StoreError;
 use crate::controller::store::options::StoreOptions;
 use crate::controller::store::store_url::{Place, StoreUrl};
-use crate::controller::store::{Store, StoredObject};
-use crate::model::{PackName, SignedUrl, limits};
-use crate::protocol::PackIntent;
+use crate::controller::store::{AnswerHeaders, PutIntent, Store, StoredObject, UploadId, WholeIntent};
+use crate::model::{ObjectKind, ObjectName, SignedUrl, limits};
+use crate::protocol::artifact::{PartIntent, SentPart};
 
 use super::azure;
 use super::bridge::Bridge;
@@ -33,13 +34,15 @@ pub struct CloudStore {
     pub(super) place: String,
     objects: Arc<dyn ObjectStore>,
     pages: Arc<dyn PaginatedListStore>,
+    parts: Arc<dyn MultipartStore>,
     pub(super) signing: Box<dyn Signing>,
 }
 
-/// A bucket's three faces, as each cloud's own file opens them.
+/// A bucket's faces, as each cloud's own file opens them.
 pub(super) struct Opened {
     pub(super) objects: Arc<dyn ObjectStore>,
     pub(super) pages: Arc<dyn PaginatedListStore>,
+    pub(super) parts: Arc<dyn MultipartStore>,
     pub(super) signing: Box<dyn Signing>,
 }
 
@@ -75,24 +78,30 @@ impl CloudStore {
             place: url.to_string(),
             objects: opened.objects,
             pages: opened.pages,
+            parts: opened.parts,
             signing: opened.signing,
         })
     }
 
-    fn delete_pack(&self, pack: PackName) -> Result<u64, StoreError> {
-        let Some(len) = self.head(pack)? else { return Ok(0) };
-        match self.bridge.wait(self.objects.delete(&self.keys.pack(pack))).map_err(CloudError::from) {
+    fn delete_object(&self, object: ObjectName) -> Result<u64, StoreError> {
+        let Some(len) = self.head(object)? else { return Ok(0) };
+        match self.bridge.wait(self.objects.delete(&self.keys.key(object))).map_err(CloudError::from) {
             Ok(()) => Ok(len),
             Err(error) if error.kind() == CloudErrorKind::NotFound => Ok(0),
-            Err(error) => Err(failed("delete", pack)(error)),
+            Err(error) => Err(failed("delete", object)(error)),
         }
     }
 
     /// One page of the listing, and where the next one begins.
-    pub(super) fn page(&self, token: Option<String>, most: Option<usize>) -> Result<Page, CloudError> {
+    pub(super) fn page(
+        &self,
+        kind: ObjectKind,
+        token: Option<String>,
+        most: Option<usize>,
+    ) -> Result<Page, CloudError> {
         let options =
             PaginatedListOptions { page_token: token, max_keys: most, ..PaginatedListOptions::default() };
-        let page = self.bridge.wait(self.pages.list_paginated(Some(self.keys.packs()), options))?;
+        let page = self.bridge.wait(self.pages.list_paginated(Some(&self.keys.of_kind(kind)), options))?;
         let keys = page.result.objects.into_iter().map(|object| object.location).collect();
         Ok(Page { keys, next: page.page_token })
     }
@@ -105,61 +114,63 @@ pub(super) struct Page {
 }
 
 impl Store for CloudStore {
-    fn sign_put(&self, pack: PackName, intent: &PackIntent) -> Result<SignedUrl, StoreError> {
-        self.signing.put(&self.bridge, &self.keys.pack(pack), intent).map_err(failed("sign a PUT of", pack))
+    fn sign_put(&self, object: ObjectName, intent: &PutIntent) -> Result<SignedUrl, StoreError> {
+        self.signing
+            .put(&self.bridge, &self.keys.key(object), intent)
+            .map_err(failed("sign a PUT of", object))
     }
 
-    fn sign_get(&self, pack: PackName) -> Result<SignedUrl, StoreError> {
-        self.signing.get(&self.bridge, &self.keys.pack(pack)).map_err(failed("sign a GET of", pack))
+    fn sign_get(&self, object: ObjectName, answer: &AnswerHeaders) -> Result<SignedUrl, StoreError> {
+        self.signing
+            .get(&self.bridge, &self.keys.key(object), answer)
+            .map_err(failed("sign a GET of", object))
     }
 
-    fn head(&self, pack: PackName) -> Result<Option<u64>, StoreError> {
-        match self.bridge.wait(self.objects.head(&self.keys.pack(pack))).map_err(CloudError::from) {
+    fn head(&self, object: ObjectName) -> Result<Option<u64>, StoreError> {
+        match self.bridge.wait(self.objects.head(&self.keys.key(object))).map_err(CloudError::from) {
             Ok(meta) => Ok(Some(meta.size)),
             Err(error) if error.kind() == CloudErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("look up", pack)(error)),
+            Err(error) => Err(failed("look up", object)(error)),
         }
     }
 
-    fn read(&self, pack: PackName, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+    fn read(&self, object: ObjectName, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
         let len = range.end.saturating_sub(range.start);
-        let short = || StoreError::Range { pack, end: range.end };
+        let short = || StoreError::Range { object, end: range.end };
         if len > limits::MAX_PACK_BYTES {
             return Err(short());
         }
         if len == 0 {
             return Ok(Vec::new());
         }
-        let key = self.keys.pack(pack);
+        let key = self.keys.key(object);
         match self.bridge.wait(self.objects.get_range(&key, range.clone())).map_err(CloudError::from) {
             // A store answers with what there is of a range.
             Ok(bytes) if bytes.len() as u64 == len => Ok(bytes.into()),
             Ok(_) => Err(short()),
             // How a store says that there is nothing of it differs; its length does not.
-            Err(error) if matches!(error.kind(), CloudErrorKind::Range | CloudErrorKind::Other) => {
-                match self.head(pack)? {
-                    Some(found) if found < range.end => Err(short()),
-                    _ => Err(failed("read", pack)(error)),
-                }
-            }
-            Err(error) => Err(failed("read", pack)(error)),
+            Err(error) if may_be_short(error.kind()) => match self.head(object)? {
+                Some(found) if found < range.end => Err(short()),
+                _ => Err(failed("read", object)(error)),
+            },
+            Err(error) => Err(failed("read", object)(error)),
         }
     }
 
     fn delete(&self, object: &StoredObject) -> Result<u64, StoreError> {
         // An upload that was not finished leaves nothing in a bucket.
-        if object.unfinished.is_some() { Ok(0) } else { self.delete_pack(object.pack) }
+        if object.unfinished.is_some() { Ok(0) } else { self.delete_object(object.object) }
     }
 
-    fn list(&self, each: &mut dyn FnMut(StoredObject)) -> Result<(), StoreError> {
+    fn list(&self, kind: ObjectKind, each: &mut dyn FnMut(StoredObject)) -> Result<(), StoreError> {
         let mut token = None;
         loop {
             let unlistable = |source| StoreError::Place { doing: "list", place: self.place.clone(), source };
-            let page = self.page(token, None).map_err(unlistable)?;
+            let page = self.page(kind, token, None).map_err(unlistable)?;
             page.keys
                 .iter()
                 .filter_map(|key| self.keys.parse(key))
-                .map(StoredObject::pack)
+                .map(StoredObject::finished)
                 .for_each(&mut *each);
             token = page.next;
             if token.is_none() {
@@ -171,8 +182,67 @@ impl Store for CloudStore {
     fn check(&self) -> Vec<Finding> {
         Probe::run(self)
     }
+
+    fn checks_sha256(&self) -> bool {
+        self.signing.binds_sha256()
+    }
+
+    fn has_parts(&self) -> bool {
+        true
+    }
+
+    fn begin_parts(&self, object: ObjectName, _len: u64) -> Result<UploadId, StoreError> {
+        let begun = self.bridge.wait(self.parts.create_multipart(&self.keys.key(object)));
+        begun.map(UploadId).map_err(CloudError::from).map_err(failed("begin an upload of", object))
+    }
+
+    fn sign_part(
+        &self,
+        object: ObjectName,
+        upload: &UploadId,
+        part: &PartIntent,
+        _offset: u64,
+        _bound: bool,
+    ) -> Result<SignedUrl, StoreError> {
+        let key = self.keys.key(object);
+        self.signing.part(&self.bridge, &key, upload, part).map_err(failed("sign a part of", object))
+    }
+
+    fn complete_parts(
+        &self,
+        object: ObjectName,
+        upload: &UploadId,
+        _whole: &WholeIntent,
+        parts: &[SentPart],
+    ) -> Result<bool, StoreError> {
+        let names = parts.iter().map(|part| PartId { content_id: self.signing.part_name(part) }).collect();
+        let done = self.bridge.wait(self.parts.complete_multipart(&self.keys.key(object), &upload.0, names));
+        match done.map_err(CloudError::from) {
+            Ok(_) => Ok(false),
+            // 400 and 404: a part is not there, or is another one; the upload has ended.
+            Err(error) if matches!(error.kind(), CloudErrorKind::NotFound | CloudErrorKind::Refused) => {
+                Err(StoreError::Parts { object, why: error.to_string() })
+            }
+            Err(error) => Err(failed("complete", object)(error)),
+        }
+    }
+
+    fn abort_parts(&self, object: ObjectName, upload: &UploadId) -> Result<(), StoreError> {
+        let ended = self.bridge.wait(self.parts.abort_multipart(&self.keys.key(object), &upload.0));
+        match ended.map_err(CloudError::from) {
+            Err(error) if error.kind() != CloudErrorKind::NotFound => {
+                Err(failed("abort the upload of", object)(error))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
-fn failed(doing: &'static str, pack: PackName) -> impl Fn(CloudError) -> StoreError {
-    move |source| StoreError::Cloud { doing, pack, source }
+/// Whether that may be a store's way to say that the object ends before the range.
+const fn may_be_short(kind: CloudErrorKind) -> bool {
+    matches!(kind, CloudErrorKind::Range | CloudErrorKind::Refused | CloudErrorKind::Other)
+}
+
+fn failed(doing: &'static str, object: ObjectName) -> impl Fn(CloudError) -> StoreError {
+    move |source| StoreError::Cloud { doing, object, source }
 }

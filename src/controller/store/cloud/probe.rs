@@ -8,9 +8,8 @@ use jiff::fmt::rfc2822;
 
 use crate::controller::store::check::Finding;
 use crate::controller::store::error::StoreError;
-use crate::controller::store::{Store, StoredObject};
-use crate::model::{Digest, PackName, SignedUrl};
-use crate::protocol::PackIntent;
+use crate::controller::store::{AnswerHeaders, PutIntent, Store, StoredObject};
+use crate::model::{ObjectKind, ObjectName, SignedUrl};
 
 use super::error::CloudError;
 use super::objects::CloudStore;
@@ -53,21 +52,21 @@ impl<'a> Probe<'a> {
             Err(error) => return vec![wrong("no HTTP client could be made", &error.into())],
         };
         let mut probe = Self { store, client, findings: Vec::new() };
-        let made: Vec<PackName> = std::iter::repeat_with(random_name).take(2).flatten().collect();
-        if let [pack, other] = made[..] {
-            probe.look(pack, other);
+        let made: Vec<ObjectName> = std::iter::repeat_with(random_name).take(2).flatten().collect();
+        if let [object, other] = made[..] {
+            probe.look(object, other);
             probe.clean(&made);
         }
         probe.findings
     }
 
     /// Ends at the first thing without which the rest cannot be tried.
-    fn look(&mut self, pack: PackName, other: PackName) {
-        if let Err(error) = self.store.page(None, Some(1)) {
+    fn look(&mut self, object: ObjectName, other: ObjectName) {
+        if let Err(error) = self.store.page(ObjectKind::Pack, None, Some(1)) {
             return self.say(wrong(&format!("{} cannot be listed", self.store.place), &error));
         }
         self.say(Finding::fine(format!("{} can be reached and listed", self.store.place)));
-        let Some(answer) = self.put(pack, CONTENT) else { return };
+        let Some(answer) = self.put(object, CONTENT) else { return };
         self.compare_clocks(answer.date.as_deref());
         if !answer.is_taken() {
             return self.say(Finding::wrong(
@@ -76,11 +75,11 @@ impl<'a> Probe<'a> {
             ));
         }
         self.say(Finding::fine("a signed PUT is taken"));
-        self.try_to_overwrite(pack);
+        self.try_to_overwrite(object);
         if self.store.signing.binds_checksum() {
             self.try_other_bytes(other);
         }
-        self.read_back(pack);
+        self.read_back(object);
     }
 
     fn compare_clocks(&mut self, date: Option<&str>) {
@@ -97,8 +96,8 @@ impl<'a> Probe<'a> {
         });
     }
 
-    fn try_to_overwrite(&mut self, pack: PackName) {
-        let Some(answer) = self.put(pack, OTHER) else { return };
+    fn try_to_overwrite(&mut self, object: ObjectName) {
+        let Some(answer) = self.put(object, OTHER) else { return };
         self.say(if answer.is_taken() {
             Finding::wrong(
                 "the store overwrites: it does not honour If-None-Match in a PUT",
@@ -110,8 +109,8 @@ impl<'a> Probe<'a> {
         });
     }
 
-    fn try_other_bytes(&mut self, pack: PackName) {
-        let Ok(url) = self.store.sign_put(pack, &intent(CONTENT)) else { return };
+    fn try_other_bytes(&mut self, object: ObjectName) {
+        let Ok(url) = self.store.sign_put(object, &intent(CONTENT)) else { return };
         let Some(answer) = self.send(reqwest::Method::PUT, &url, OTHER.0) else { return };
         self.say(if answer.is_taken() {
             Finding::fine(
@@ -122,8 +121,8 @@ impl<'a> Probe<'a> {
         });
     }
 
-    fn read_back(&mut self, pack: PackName) {
-        match self.store.sign_get(pack) {
+    fn read_back(&mut self, object: ObjectName) {
+        match self.store.sign_get(object, &AnswerHeaders::default()) {
             Ok(url) => {
                 let Some(answer) = self.send(reqwest::Method::GET, &url, b"") else { return };
                 self.say(if (answer.status, answer.body.as_slice()) == (206, &CONTENT.0[2..5]) {
@@ -137,7 +136,7 @@ impl<'a> Probe<'a> {
             }
             Err(error) => self.say(wrong_store("no GET can be signed", &error)),
         }
-        self.say(match (self.store.head(pack), self.store.read(pack, 0..3)) {
+        self.say(match (self.store.head(object), self.store.read(object, 0..3)) {
             (Ok(Some(9)), Ok(bytes)) if bytes == CONTENT.0[..3] => {
                 Finding::fine("the controller reads what was put")
             }
@@ -151,10 +150,10 @@ impl<'a> Probe<'a> {
         });
     }
 
-    fn clean(&mut self, made: &[PackName]) {
+    fn clean(&mut self, made: &[ObjectName]) {
         let mut deleted = 0;
-        for &pack in made {
-            match self.store.delete(&StoredObject::pack(pack)) {
+        for &object in made {
+            match self.store.delete(&StoredObject::finished(object)) {
                 Ok(bytes) => deleted += bytes,
                 Err(error) => return self.say(wrong_store("the probe object cannot be deleted", &error)),
             }
@@ -165,8 +164,8 @@ impl<'a> Probe<'a> {
     }
 
     /// Signs for `content` and sends it; what fails before an answer is said.
-    fn put(&mut self, pack: PackName, content: (&[u8], u32)) -> Option<Answer> {
-        match self.store.sign_put(pack, &intent(content)) {
+    fn put(&mut self, object: ObjectName, content: (&[u8], u32)) -> Option<Answer> {
+        match self.store.sign_put(object, &intent(content)) {
             Ok(url) => self.send(reqwest::Method::PUT, &url, content.0),
             Err(error) => {
                 self.say(wrong_store("no PUT can be signed", &error));
@@ -202,13 +201,13 @@ impl<'a> Probe<'a> {
     }
 }
 
-fn intent((bytes, crc32c): (&[u8], u32)) -> PackIntent {
-    PackIntent { len: bytes.len() as u64, footer_digest: Digest::of(bytes), crc32c }
+fn intent((bytes, crc32c): (&[u8], u32)) -> PutIntent {
+    PutIntent { len: bytes.len() as u64, crc32c: Some(crc32c), sha256: None }
 }
 
-fn random_name() -> Option<PackName> {
+fn random_name() -> Option<ObjectName> {
     let mut name = [0; 16];
-    getrandom::fill(&mut name).ok().map(|()| PackName(name))
+    getrandom::fill(&mut name).ok().map(|()| ObjectName { kind: ObjectKind::Pack, name })
 }
 
 fn wrong(what: &str, error: &CloudError) -> Finding {

@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
-use object_store::signer::{Method, Signer};
+use object_store::signer::{Method, SignedUrlOptions, Signer};
 
 use crate::controller::store::error::StoreError;
 use crate::controller::store::options::{Encryption, StoreOptions};
 use crate::controller::store::store_url::Place;
+use crate::controller::store::{AnswerHeaders, PutIntent, UploadId};
 use crate::model::SignedUrl;
-use crate::protocol::PackIntent;
+use crate::protocol::artifact::PartIntent;
 
 use super::bridge::Bridge;
 use super::endpoint::plain_http;
 use super::error::{CloudError, CloudErrorKind};
 use super::objects::{Opened, retries};
-use super::signing::{Life, Signing, checksum, with_headers};
+use super::signing::{Life, Signing, answer_query, checksum, with_headers};
 use super::sigv4::{Request, presign};
 
 /// Opens the bucket with the `AWS_…` variables.
@@ -49,8 +52,8 @@ pub(super) fn open(place: &Place, options: &StoreOptions) -> Result<Opened, Stor
         life: Life(options.url_life),
         encryption: encryption_headers(options.encryption.as_ref())?,
     };
-    let pages = Arc::clone(&client) as _;
-    Ok(Opened { objects: client, pages, signing: Box::new(signing) })
+    let (pages, parts) = (Arc::clone(&client) as _, Arc::clone(&client) as _);
+    Ok(Opened { objects: client, pages, parts, signing: Box::new(signing) })
 }
 
 fn encryption_headers(encryption: Option<&Encryption>) -> Result<Vec<(&'static str, String)>, StoreError> {
@@ -76,38 +79,74 @@ struct S3 {
     encryption: Vec<(&'static str, String)>,
 }
 
-impl Signing for S3 {
-    fn put(&self, bridge: &Bridge, key: &Path, intent: &PackIntent) -> Result<SignedUrl, CloudError> {
+impl S3 {
+    /// A PUT with those headers and of that length, signed here.
+    fn sign_put(
+        &self,
+        bridge: &Bridge,
+        key: &Path,
+        len: u64,
+        sent: Vec<(&'static str, String)>,
+        query: &[(&'static str, String)],
+    ) -> Result<SignedUrl, CloudError> {
         let (mut url, credential) = bridge.wait(async {
             // Where the object is, is object_store's to say.
             let url = self.client.signed_url(Method::PUT, key, self.life.0).await?;
             Ok::<_, object_store::Error>((url, self.client.credentials().get_credential().await?))
         })?;
         url.set_query(None);
-        let mut sent =
-            vec![("if-none-match", "*".to_owned()), ("x-amz-checksum-crc32c", checksum(intent.crc32c))];
-        sent.extend(self.encryption.iter().cloned());
         let mut headers = sent.clone();
-        headers.push(("content-length", intent.len.to_string()));
+        headers.push(("content-length", len.to_string()));
         let request = Request {
             method: "PUT",
             headers: &headers,
+            query,
             region: &self.region,
             life: self.life.0.as_secs(),
             now: Timestamp::now(),
         };
         Ok(with_headers(presign(&url, &credential, &request), sent))
     }
+}
 
-    fn get(&self, bridge: &Bridge, key: &Path) -> Result<SignedUrl, CloudError> {
-        let url = bridge.wait(self.client.signed_url(Method::GET, key, self.life.0)).map_err(|error| {
+impl Signing for S3 {
+    fn put(&self, bridge: &Bridge, key: &Path, intent: &PutIntent) -> Result<SignedUrl, CloudError> {
+        let mut sent = vec![("if-none-match", "*".to_owned())];
+        // One checksum is all that S3 takes.
+        sent.extend(match (intent.sha256, intent.crc32c) {
+            (Some(sum), _) => Some(("x-amz-checksum-sha256", STANDARD.encode(sum.0))),
+            (None, sum) => sum.map(|sum| ("x-amz-checksum-crc32c", checksum(sum))),
+        });
+        sent.extend(self.encryption.iter().cloned());
+        self.sign_put(bridge, key, intent.len, sent, &[])
+    }
+
+    fn get(&self, bridge: &Bridge, key: &Path, answer: &AnswerHeaders) -> Result<SignedUrl, CloudError> {
+        let options = SignedUrlOptions::new().with_query(answer_query(answer));
+        let url = bridge.wait(self.client.signed_url_opts(Method::GET, key, self.life.0, &options));
+        let url = url.map_err(|error| {
             // No request was made, so it is the credentials that are missing.
             CloudError::new(CloudErrorKind::Unsigned, CloudError::from(error).to_string())
         })?;
         Ok(SignedUrl::new(url))
     }
 
+    fn part(
+        &self,
+        bridge: &Bridge,
+        key: &Path,
+        upload: &UploadId,
+        part: &PartIntent,
+    ) -> Result<SignedUrl, CloudError> {
+        let query = [("partNumber", part.number.to_string()), ("uploadId", upload.0.clone())];
+        self.sign_put(bridge, key, part.len, Vec::new(), &query)
+    }
+
     fn binds_checksum(&self) -> bool {
+        true
+    }
+
+    fn binds_sha256(&self) -> bool {
         true
     }
 }
@@ -115,7 +154,7 @@ impl Signing for S3 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use object_store::signer::{HeaderName, HeaderValue, SignedUrlOptions};
+    use object_store::signer::{HeaderName, HeaderValue};
 
     /// The signature in a URL, and when it was made.
     fn signature(url: &str) -> (String, Timestamp) {
@@ -133,7 +172,8 @@ mod tests {
                 builder = builder.with_token(token);
             }
             let client = builder.with_endpoint("https://store.example:8443").build().unwrap();
-            let mut options = SignedUrlOptions::new();
+            let query = [("partNumber", "7".to_owned()), ("uploadId", "a/b+c=~".to_owned())];
+            let mut options = SignedUrlOptions::new().with_query(query.clone());
             for (name, value) in &headers {
                 let value = HeaderValue::from_str(value).unwrap();
                 options = options.with_signed_header(HeaderName::from_static(name), value);
@@ -145,7 +185,14 @@ mod tests {
             let (theirs, now) = signature(url.as_str());
             url.set_query(None);
             let credential = bridge.wait(client.credentials().get_credential()).unwrap();
-            let request = Request { method: "PUT", headers: &headers, region: "eu-west-1", life: 900, now };
+            let request = Request {
+                method: "PUT",
+                headers: &headers,
+                query: &query,
+                region: "eu-west-1",
+                life: 900,
+                now,
+            };
             assert_eq!(signature(&presign(&url, &credential, &request)).0, theirs);
         }
     }

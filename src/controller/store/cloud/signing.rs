@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use object_store::path::Path;
 
+use crate::controller::store::{AnswerHeaders, PutIntent, UploadId};
 use crate::model::SignedUrl;
-use crate::protocol::PackIntent;
+use crate::protocol::artifact::{PartIntent, SentPart};
 
 use super::bridge::Bridge;
 use super::error::CloudError;
@@ -13,18 +14,47 @@ use super::error::CloudError;
 /// Signs for one bucket. Every URL is for one object and one method, and ends by itself.
 pub(super) trait Signing: Send + Sync {
     /// A create-only PUT of what `intent` says.
-    fn put(&self, bridge: &Bridge, key: &Path, intent: &PackIntent) -> Result<SignedUrl, CloudError>;
+    fn put(&self, bridge: &Bridge, key: &Path, intent: &PutIntent) -> Result<SignedUrl, CloudError>;
 
-    /// A GET, of any range.
-    fn get(&self, bridge: &Bridge, key: &Path) -> Result<SignedUrl, CloudError>;
+    /// A GET, of any range, whose answer says what `answer` wants.
+    fn get(&self, bridge: &Bridge, key: &Path, answer: &AnswerHeaders) -> Result<SignedUrl, CloudError>;
+
+    /// A PUT of one part of an upload.
+    fn part(
+        &self,
+        bridge: &Bridge,
+        key: &Path,
+        upload: &UploadId,
+        part: &PartIntent,
+    ) -> Result<SignedUrl, CloudError>;
+
+    /// What the completion of an upload calls that part.
+    fn part_name(&self, part: &SentPart) -> String {
+        part.etag.clone()
+    }
 
     /// Whether other bytes of the same length are refused by the store itself, rather than found at the commit.
     fn binds_checksum(&self) -> bool;
+
+    /// Whether that checksum may be a SHA-256.
+    fn binds_sha256(&self) -> bool {
+        false
+    }
 }
 
 /// How long URLs live.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Life(pub(super) Duration);
+
+/// The query of a GET by which S3 and GCS are told what to say of the content.
+pub(super) fn answer_query(answer: &AnswerHeaders) -> Vec<(&'static str, String)> {
+    // In the order of their names, as signatures want them.
+    let pairs = [
+        ("response-content-disposition", &answer.disposition),
+        ("response-content-type", &answer.content_type),
+    ];
+    pairs.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+}
 
 /// A CRC-32C as the clouds write it: base64 of its four bytes, the highest first.
 pub(super) fn checksum(crc32c: u32) -> String {

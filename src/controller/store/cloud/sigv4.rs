@@ -14,6 +14,8 @@ pub(super) struct Request<'a> {
     pub(super) method: &'a str,
     /// Names in lower case, sorted; `host` not among them.
     pub(super) headers: &'a [(&'static str, String)],
+    /// Further parts of the query, sorted by name, in lower case.
+    pub(super) query: &'a [(&'static str, String)],
     pub(super) region: &'a str,
     /// Seconds that the URL lives.
     pub(super) life: u64,
@@ -35,9 +37,9 @@ pub(super) fn presign(url: &Url, credential: &AwsCredential, request: &Request<'
         token.map(|token| ("X-Amz-Security-Token", token.clone())),
         Some(("X-Amz-SignedHeaders", names.clone())),
     ];
-    // In the order of their names already, as the signature wants them.
+    // In the order of their names already, as the signature wants them: capitals come first.
     let query: Vec<String> =
-        pairs.into_iter().flatten().map(|(name, value)| format!("{name}={}", escaped(&value))).collect();
+        pairs.into_iter().flatten().chain(request.query.iter().cloned()).map(pair).collect();
     let query = query.join("&");
     let canonical = format!(
         "{}\n{}\n{query}\n{canonical_headers}\n{names}\nUNSIGNED-PAYLOAD",
@@ -51,6 +53,10 @@ pub(super) fn presign(url: &Url, credential: &AwsCredential, request: &Request<'
         .into_iter()
         .fold(secret, |key, part| hmac(&key, part.as_bytes()));
     format!("{url}?{query}&X-Amz-Signature={}", hex(&hmac(&key, to_sign.as_bytes())))
+}
+
+fn pair((name, value): (&str, String)) -> String {
+    format!("{name}={}", escaped(&value))
 }
 
 /// The names and the lines of what is signed, `host` in its place.
@@ -105,6 +111,7 @@ mod tests {
         let request = Request {
             method: "GET",
             headers: &[],
+            query: &[],
             region: "us-east-1",
             life: 86400,
             now: "2013-05-24T00:00:00Z".parse().unwrap(),
