@@ -6,13 +6,17 @@ use crate::controller::server::{KEY_FILE, ServerKey, Tokens};
 use crate::controller::{Caller, Clock, Controller, ControllerError, ErrorKind, SystemClock};
 use crate::model::progress::Progress;
 use crate::model::{Digest, PackName, SignedUrl};
+use crate::protocol::artifact::{
+    ArtifactId, ArtifactInfo, ArtifactQuery, CreatedArtifact, FinishArtifact, FinishedArtifact,
+    FoundArtifacts, NewArtifacts, PartIntent,
+};
 use crate::protocol::{
     BuildId, Commit, Committed, Copied, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload,
     PackIntent, Resolved, SessionId, SignedPack, StashInfo, StashName, TokenRequest, VerifyOptions,
     VerifyReport,
 };
 use crate::transfer::remote::RemoteErrorKind;
-use crate::transfer::{Remote, RemoteError, Transport};
+use crate::transfer::{ArtifactRemote, Remote, RemoteError, Transport};
 
 /// A controller on a folder of this machine.
 pub struct Embedded {
@@ -121,6 +125,40 @@ impl Remote for Embedded {
 
     fn verify(&self, options: &VerifyOptions, progress: &Progress) -> Result<VerifyReport, RemoteError> {
         self.controller.verify(&self.caller, options, progress).map_err(remote)
+    }
+}
+
+impl ArtifactRemote for Embedded {
+    fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
+    fn create_artifacts(&self, request: &NewArtifacts) -> Result<Vec<CreatedArtifact>, RemoteError> {
+        self.controller.create_artifacts(&self.caller, request).map_err(remote)
+    }
+
+    fn sign_parts(&self, id: &ArtifactId, parts: &[PartIntent]) -> Result<Vec<SignedUrl>, RemoteError> {
+        self.controller.sign_parts(&self.caller, id, parts).map_err(remote)
+    }
+
+    fn finish_artifacts(&self, uploads: &[FinishArtifact]) -> Result<Vec<FinishedArtifact>, RemoteError> {
+        self.controller.finish_artifacts(&self.caller, uploads).map_err(remote)
+    }
+
+    fn search_artifacts(&self, query: &ArtifactQuery) -> Result<FoundArtifacts, RemoteError> {
+        self.controller.search_artifacts(&self.caller, query).map_err(remote)
+    }
+
+    fn artifact(&self, id: &ArtifactId) -> Result<ArtifactInfo, RemoteError> {
+        self.controller.artifact(&self.caller, id).map_err(remote)
+    }
+
+    fn delete_artifact(&self, id: &ArtifactId) -> Result<bool, RemoteError> {
+        self.controller.delete_artifact(&self.caller, id).map_err(remote)
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::controller::error::ControllerError;
 use crate::controller::ledger::{Access, ScopeId};
 use crate::protocol::BuildId;
+use crate::protocol::artifact::Job;
 
 /// The scope of everything outside a controller with tokens; made by the first migration.
 const LOCAL: ScopeId = ScopeId(1);
@@ -46,6 +47,14 @@ impl Caller {
         match &self.build {
             Some(own) if *own != build.build => Err(ControllerError::ForeignBuild(build.clone())),
             _ => Ok(()),
+        }
+    }
+
+    /// The job that artifacts come from, with the step that the token tells. Fails for a job that is not the caller's.
+    pub(super) fn require_job(&self, job: &Job) -> Result<Job, ControllerError> {
+        match &self.job {
+            Some(own) if *own != job.id => Err(ControllerError::ForeignJob(job.id.clone())),
+            _ => Ok(Job { step: self.step.clone().or_else(|| job.step.clone()), ..job.clone() }),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::controller::store::StoreError;
 use crate::model::manifest::ManifestError;
 use crate::model::{Digest, PackName};
 use crate::pack::PackError;
+use crate::protocol::artifact::{ArtifactId, ArtifactState};
 use crate::protocol::{BuildId, SessionId, StashName};
 
 /// Kinds of failure that an agent treats differently; the same five as the agent's own.
@@ -42,6 +43,31 @@ pub enum ControllerError {
     /// The caller may read this build, and not write to it.
     #[error("this token may not write to {0}")]
     ForeignBuild(BuildId),
+    /// The caller has one job, and it is another one.
+    #[error("this token may not write artifacts of job {0}")]
+    ForeignJob(String),
+    /// The caller may not see this artifact, or nobody has made it.
+    #[error("no artifact {} is there, or this token may not see it", .0.0)]
+    NoArtifact(ArtifactId),
+    /// The build has no such file, nor a folder.
+    #[error("no artifact of {build} is at {path:?} or below it")]
+    NoFile {
+        /// The path asked for.
+        path: String,
+        /// Where it was looked for.
+        build: BuildId,
+    },
+    /// An artifact that waits for no content.
+    #[error("artifact {} takes no content: it is {}", .id.0, .state.word())]
+    UploadOver {
+        /// The artifact.
+        id: ArtifactId,
+        /// Where it stands in its life; `new` if its content is there already.
+        state: ArtifactState,
+    },
+    /// A request that makes no sense, in words for whoever sent it.
+    #[error("{0}")]
+    Unfit(String),
     /// The request is for those who run the controller.
     #[error("this needs a token of those who run the controller")]
     NotOperator,
@@ -133,9 +159,14 @@ impl ControllerError {
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoStash { .. } | Self::NoBuild(_) => ErrorKind::NotFound,
+            Self::NoStash { .. } | Self::NoBuild(_) | Self::NoArtifact(_) | Self::NoFile { .. } => {
+                ErrorKind::NotFound
+            }
             Self::SessionEnded(_) => ErrorKind::SessionEnded,
             Self::ForeignBuild(_)
+            | Self::ForeignJob(_)
+            | Self::UploadOver { .. }
+            | Self::Unfit(_)
             | Self::NotOperator
             | Self::Token(_)
             | Self::NeedsRebuild

@@ -1,11 +1,12 @@
 //! The controller: ledger, store, sessions, sweeping. Holds the credentials; no content passes through it but what people browse.
 //!
-//! Does: answer the protocol's requests (`writing`, `commit`, `reading`), keep the ledger (`ledger`), name and sign
+//! Does: answer the protocol's requests (`writing`, `commit`, `reading`; of single files `artifacts`), keep the ledger (`ledger`), name and sign
 //! objects (`store`), follow a manifest's references (`references`), sweep what nothing refers to (`sweep`),
 //! re-read packs (`verify`), read stashes for people's browsers (`browse`).
 //! Does not: read or write a workspace; know the agent.
 //! May import: `model`, `protocol`, `http`, `pattern`, `pack` (the reader), `tar` (the writer).
 
+mod artifacts;
 mod browse;
 mod caller;
 pub mod clock;

@@ -27,14 +27,20 @@ impl Controller {
             until: swept.until,
             ..GcReport::default()
         };
+        self.sweep_artifacts(options, &mut report)?;
         if options.dry_run {
             report.deleted_packs = swept.deleted.len() as u64;
-            report.deleted_bytes = swept.deleted.iter().map(|row| row.len).sum();
+            report.deleted_bytes += swept.deleted.iter().map(|row| row.len).sum::<u64>();
             return Ok(report);
         }
         self.delete_packs(&swept.deleted, &mut report)?;
         self.delete_orphans(&mut report)?;
-        tracing::info!(deleted_packs = report.deleted_packs, deleted_bytes = report.deleted_bytes, "swept");
+        tracing::info!(
+            deleted_packs = report.deleted_packs,
+            deleted_blobs = report.deleted_blobs,
+            deleted_bytes = report.deleted_bytes,
+            "swept"
+        );
         Ok(report)
     }
 

@@ -160,7 +160,7 @@ impl Controller {
     }
 }
 
-fn at_most(what: &'static str, asked: u64, most: u64) -> Result<(), ControllerError> {
+pub(super) fn at_most(what: &'static str, asked: u64, most: u64) -> Result<(), ControllerError> {
     if asked <= most { Ok(()) } else { Err(ControllerError::TooMuch { what, asked, most }) }
 }
 

@@ -195,6 +195,22 @@ pub enum ArtifactState {
     Expired,
 }
 
+impl ArtifactState {
+    /// Every state, in the order of a life.
+    pub const ALL: [Self; 5] = [Self::New, Self::Error, Self::Finished, Self::Deleted, Self::Expired];
+
+    /// As Buildkite spells it, and JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Error => "error",
+            Self::Finished => "finished",
+            Self::Deleted => "deleted",
+            Self::Expired => "expired",
+        }
+    }
+}
+
 /// Which artifacts somebody looks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ArtifactQuery {

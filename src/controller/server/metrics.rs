@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::controller::ledger::TransactionObserver;
+use crate::protocol::artifact::{ArtifactState, FinishedArtifact};
 use crate::protocol::{Committed, PackIntent, Resolved};
 
 /// Upper bounds of the times' buckets, in seconds: a ledger's look-up to a slow store.
@@ -48,6 +49,9 @@ pub(super) struct Metrics {
     kept_bytes: Gauge,
     commits: Counter,
     resolved_bytes: Counter,
+    announced_bytes: Counter,
+    finished_artifacts: Counter,
+    failed_artifacts: Counter,
 }
 
 impl Default for Metrics {
@@ -79,6 +83,12 @@ impl Default for Metrics {
             new_pack_bytes: counter("new_pack_bytes", "Bytes of the packs that were announced"),
             commits: counter("commits", "Stashes committed"),
             resolved_bytes: counter("resolved_bytes", "Bytes of the files of stashes that were resolved"),
+            announced_bytes: counter(
+                "announced_artifact_bytes",
+                "Bytes of the artifacts that were announced",
+            ),
+            finished_artifacts: counter("finished_artifacts", "Uploads of artifacts that ended well"),
+            failed_artifacts: counter("failed_artifacts", "Uploads of artifacts that did not"),
             kept_bytes,
             registry,
         }
@@ -120,6 +130,18 @@ impl Metrics {
     /// A stash was resolved.
     pub(super) fn resolved(&self, resolved: &Resolved) {
         self.resolved_bytes.inc_by(resolved.stash.totals.bytes);
+    }
+
+    /// Artifacts were announced.
+    pub(super) fn announced(&self, bytes: u64) {
+        self.announced_bytes.inc_by(bytes);
+    }
+
+    /// Uploads of artifacts ended.
+    pub(super) fn ended(&self, ended: &[FinishedArtifact]) {
+        let finished = ended.iter().filter(|upload| upload.state == ArtifactState::Finished).count() as u64;
+        self.finished_artifacts.inc_by(finished);
+        self.failed_artifacts.inc_by(ended.len() as u64 - finished);
     }
 
     /// All of it as text.

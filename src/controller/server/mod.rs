@@ -6,7 +6,9 @@
 //! May import: what the controller may.
 
 mod answer;
+mod artifacts;
 mod authenticated;
+mod files;
 mod key;
 mod listen;
 mod metrics;

@@ -13,10 +13,12 @@ use tracing::Instrument;
 
 use super::answer::Failure;
 use super::state::Server;
-use super::{objects, operate, sessions, stashes, ui};
+use super::{artifacts, files, objects, operate, sessions, stashes, ui};
 
 /// The largest body that is taken but for objects: 16,384 digests are 512 KiB, a commit of 1,024 packs is 36 KiB.
 pub(super) const MAX_BODY_BYTES: usize = 1 << 20;
+/// The largest body that announces or ends artifacts: a thousand of them with paths of 4 KiB, or one of ten thousand parts.
+const MAX_ARTIFACTS_BODY_BYTES: usize = 16 << 20;
 /// Names a request in the log, in its answer, and in what the agent prints of a failure.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// An agent's own id is kept if it is no longer than this.
@@ -35,7 +37,11 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/sessions/{session}/commit", post(sessions::commit))
         .route("/resolve", post(stashes::resolve))
         .route("/stashes", get(stashes::list).delete(stashes::remove))
+        .route("/stashes/clear", post(stashes::clear))
         .route("/copy", post(stashes::copy))
+        .merge(artifacts_routes())
+        .route("/files", get(files::one).delete(files::remove))
+        .route("/files/list", post(files::list))
         .route("/gc", post(operate::gc))
         .route("/verify", post(operate::verify))
         .route("/tokens", post(operate::token));
@@ -50,6 +56,17 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(Arc::clone(&server), observe))
         .with_state(server)
+}
+
+/// The routes of artifacts, whose bodies may be larger than others.
+fn artifacts_routes() -> Router<Arc<Server>> {
+    Router::new()
+        .route("/artifacts", post(artifacts::create))
+        .route("/artifacts/finish", post(artifacts::finish))
+        .route("/artifacts/search", post(artifacts::search))
+        .route("/artifacts/{id}", get(artifacts::one).delete(artifacts::remove))
+        .route("/artifacts/{id}/parts", post(artifacts::parts))
+        .layer(DefaultBodyLimit::max(MAX_ARTIFACTS_BODY_BYTES))
 }
 
 /// Logs and counts a request. Of its address only the route's pattern is told: queries carry signatures.

@@ -1,4 +1,4 @@
-//! The routes of what is committed: resolve, list, remove, copy. One function a route.
+//! The routes of what is committed: resolve, list, remove, clear, copy. One function a route.
 
 use std::sync::Arc;
 
@@ -52,6 +52,16 @@ pub(super) async fn remove(
     let (build, name) = (BuildId { project: key.project, build: key.build }, key.name);
     checked(&build)?;
     server.run(move |controller| controller.remove(&caller, &build, &name)).await.map(Json)
+}
+
+/// `POST /v1/stashes/clear`: a build to how many stashes it had; its artifacts stay.
+pub(super) async fn clear(
+    State(server): State<Arc<Server>>,
+    Authenticated(caller): Authenticated,
+    Json(build): Json<BuildId>,
+) -> Result<Json<u64>, Failure> {
+    checked(&build)?;
+    server.run(move |controller| controller.clear_stashes(&caller, &build)).await.map(Json)
 }
 
 /// From which build to which.

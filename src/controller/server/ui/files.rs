@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::controller::artifacts::disposition;
 use crate::controller::browse::{OpenedStash, TarballError};
 use crate::controller::server::objects::range_of;
 use crate::controller::server::state::Server;
@@ -53,7 +54,7 @@ pub(super) async fn file(
     let kind = if shown.is_some() { "inline" } else { "attachment" };
     let mut response = file_response(&head, body, shown.unwrap_or(media::UNKNOWN));
     guard(&mut response, FILE_POLICY);
-    insert(&mut response, header::CONTENT_DISPOSITION, &media::disposition(kind, &file_name));
+    insert(&mut response, header::CONTENT_DISPOSITION, &disposition(kind, &file_name));
     Ok(response)
 }
 
@@ -74,11 +75,7 @@ pub(super) async fn tarball(
     let mut response = body.into_response();
     guard(&mut response, FILE_POLICY);
     insert(&mut response, header::CONTENT_TYPE, "application/x-tar");
-    insert(
-        &mut response,
-        header::CONTENT_DISPOSITION,
-        &media::disposition("attachment", file_name.as_bytes()),
-    );
+    insert(&mut response, header::CONTENT_DISPOSITION, &disposition("attachment", file_name.as_bytes()));
     Ok(response)
 }
 

@@ -1,8 +1,4 @@
-//! What a browser is told of a file: its type by its name, and what to call it on disk. Content is never looked into.
-
-use std::fmt::Write;
-
-use super::address::encoded;
+//! What a browser is told of a file: its type by its name. Content is never looked into.
 
 /// Endings with the types that a report needs; scripts and styles are refused by browsers without the right one.
 const TYPES: &[(&str, &str)] = &[
@@ -125,18 +121,6 @@ fn ending(name: &[u8]) -> String {
     String::from_utf8_lossy(ending).to_ascii_lowercase()
 }
 
-/// A `Content-Disposition` (RFC 6266): `kind` is `inline` or `attachment`. Nothing in a name can end or split it.
-pub(super) fn disposition(kind: &str, name: &[u8]) -> String {
-    let name = String::from_utf8_lossy(name);
-    let mut value = format!("{kind}; filename=\"");
-    for letter in name.chars() {
-        let plain = letter.is_ascii_graphic() || letter == ' ';
-        value.push(if plain && !matches!(letter, '"' | '\\' | '%' | ';' | '/') { letter } else { '_' });
-    }
-    let _ = write!(value, "\"; filename*=UTF-8''{}", encoded(name.as_bytes()).replace('/', "%2F"));
-    value
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,16 +133,5 @@ mod tests {
         assert_eq!((to_show(b"a.png"), to_show(b"a.pdf"), to_show(b"a")), (Some("image/png"), None, None));
         assert_eq!((of_report(b"a.CSS"), of_report(b"css")), ("text/css; charset=utf-8", UNKNOWN));
         assert!(is_page(b"index.HTML") && !is_page(b"html") && !is_page(b"a.html.gz"));
-    }
-
-    #[test]
-    fn no_name_breaks_a_header() {
-        let name = "a\r\nSet-Cookie: x=\"1\";\\%\u{10d}/b";
-        assert_eq!(
-            disposition("attachment", name.as_bytes()),
-            "attachment; filename=\"a__Set-Cookie: x=_1______b\"; \
-             filename*=UTF-8''a%0D%0ASet-Cookie%3A%20x%3D%221%22%3B%5C%25%C4%8D%2Fb"
-        );
-        assert!(axum::http::HeaderValue::from_str(&disposition("inline", &Vec::from_iter(0..=255))).is_ok());
     }
 }

@@ -1,0 +1,19 @@
+//! Artifacts: single files of a build, each one blob in the store.
+//!
+//! Does: announce them and say where their content goes (`announce`, after `check`), sign parts (`parts`), end uploads
+//! (`finish`, which looks at what arrived: `content`), find them (`find`), list them as files of a build (`files`), name
+//! them for browsers (`disposition`), give back the space of what nothing needs (`sweep`).
+//! Does not: take or hand out content. What no store compared with its SHA-256 is read once when its upload ends.
+//! May import: what the controller may.
+
+mod announce;
+mod check;
+mod content;
+mod disposition;
+mod files;
+mod find;
+mod finish;
+mod parts;
+mod sweep;
+
+pub(super) use disposition::disposition;
