@@ -110,6 +110,8 @@ impl Scene {
             .env("PATH", std::env::var_os("PATH").unwrap())
             .envs([("PANNIER_PROJECT", "p"), ("PANNIER_BUILD", "1"), ("PANNIER_CACHE_DIR", "cache")])
             .env("PANNIER_URL", self.folder.path())
+            // The limit is one of addresses, of which glibc reserves 64 MiB for each thread's arena; memory is what counts here.
+            .env("MALLOC_ARENA_MAX", "1")
             .output()
             .unwrap();
         (said.status.code(), String::from_utf8(said.stderr).unwrap())

@@ -177,7 +177,11 @@ fn stream(mut file: fs_err::File, range: Range<u64>) -> Body {
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    match headers.get(header::CONTENT_LENGTH) {
+        Some(len) => len.to_str().ok()?.parse().ok(),
+        // RFC 9112, §6.3: a request that tells neither has no body.
+        None => (!headers.contains_key(header::TRANSFER_ENCODING)).then_some(0),
+    }
 }
 
 /// One range of `bytes=…` as RFC 9110 spells it (§14.1.2); `None` if it is not one, or begins past the end.

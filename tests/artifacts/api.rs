@@ -1,0 +1,179 @@
+//! A served controller, and a plain HTTP client of its API. No test.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::support::Sandbox;
+use crate::support::served::Served;
+use crate::support::servers::{BUCKET, Server, seaweedfs, seaweedfs_variables};
+
+/// A controller that answers, with whatever must live as long.
+pub(crate) struct Api {
+    pub(crate) served: Served,
+    pub(crate) sandbox: Sandbox,
+    /// Whether its store is SeaweedFS.
+    pub(crate) is_cloud: bool,
+    runtime: Runtime,
+    client: reqwest::Client,
+    _store: Option<Arc<Server>>,
+}
+
+/// An answer: status, headers, body.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// Its JSON, if it is a success.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Asserts a refusal and what it says.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, says: &str) {
+        let text = String::from_utf8_lossy(&self.body);
+        assert!(self.status == status && text.contains(says), "{}: {text}", self.status);
+    }
+}
+
+impl Api {
+    /// A controller on its own disk.
+    pub(crate) fn on_disk() -> Self {
+        let sandbox = Sandbox::new();
+        let served = Served::start(&sandbox, "data", &[]);
+        Self::of(sandbox, served, None)
+    }
+
+    /// One on SeaweedFS, below a prefix of its own.
+    pub(crate) fn on_seaweedfs(test: &str) -> Option<Self> {
+        let store = seaweedfs(test)?;
+        let sandbox = Sandbox::new();
+        let url = format!("s3://{BUCKET}/{test}");
+        let served = Served::start_with(&sandbox, "data", &["--store", &url], &seaweedfs_variables(&store));
+        Some(Self::of(sandbox, served, Some(store)))
+    }
+
+    /// Every kind that can be had here.
+    pub(crate) fn all(test: &str) -> Vec<Self> {
+        [Some(Self::on_disk()), Self::on_seaweedfs(test)].into_iter().flatten().collect()
+    }
+
+    fn of(sandbox: Sandbox, served: Served, store: Option<Arc<Server>>) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap();
+        Self { served, sandbox, is_cloud: store.is_some(), runtime, client, _store: store }
+    }
+
+    /// A token of fewer rights.
+    pub(crate) fn token(&self, args: &[&str]) -> String {
+        let made = self.sandbox.run_at(&self.served, [&["token"], args].concat()).exits(0);
+        made.stdout().trim().to_owned()
+    }
+
+    /// A request to the API with the operator's token; `null` sends no body.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.ask_as(&self.served.token, method, path, body)
+    }
+
+    pub(crate) fn ask_as(&self, token: &str, method: &str, path: &str, body: &Value) -> Answer {
+        let url = format!("{}{path}", self.served.url);
+        let mut request = self.client.request(method.parse().unwrap(), url).bearer_auth(token);
+        if !body.is_null() {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        self.send(request)
+    }
+
+    /// A signed request to whoever keeps the content.
+    pub(crate) fn signed(&self, method: &str, signed: &Value, body: &[u8]) -> Answer {
+        let text = signed["url"].as_str().unwrap();
+        let url = if text.starts_with('/') { format!("{}{text}", self.served.url) } else { text.to_owned() };
+        let mut request = self.client.request(method.parse().unwrap(), url);
+        for (name, value) in signed["headers"].as_object().into_iter().flatten() {
+            request = request.header(name, value.as_str().unwrap());
+        }
+        if method == "PUT" {
+            // The length is signed, also that of nothing.
+            request = request.header("content-length", body.len()).body(body.to_vec());
+        }
+        self.send(request)
+    }
+
+    fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        self.runtime.block_on(async {
+            let response = request.send().await.unwrap();
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
+        })
+    }
+
+    /// Announces artifacts of job `j` of build 1 of project p; what was answered for each.
+    pub(crate) fn create(&self, artifacts: &[Value]) -> Vec<Value> {
+        let answer = self.ask("POST", "/v1/artifacts", &announcement("1", artifacts));
+        answer.json().as_array().unwrap().clone()
+    }
+
+    /// Sends and ends an artifact that goes up in one PUT; its id.
+    pub(crate) fn upload(&self, path: &str, content: &[u8]) -> String {
+        let created = self.create(&[artifact(path, content)]).remove(0);
+        if created["upload"]["how"] == "whole" {
+            let sent = self.signed("PUT", &created["upload"]["put"], content);
+            assert!(matches!(sent.status, 200 | 201), "{}", String::from_utf8_lossy(&sent.body));
+        }
+        let ended = self.finish(&json!({ "id": created["id"] }));
+        assert_eq!(ended["state"], "finished", "{ended}");
+        created["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Ends one upload.
+    pub(crate) fn finish(&self, upload: &Value) -> Value {
+        self.ask("POST", "/v1/artifacts/finish", &json!([upload])).json()[0].clone()
+    }
+
+    pub(crate) fn one(&self, id: &str) -> Value {
+        self.ask("GET", &format!("/v1/artifacts/{id}"), &Value::Null).json()
+    }
+
+    /// The artifacts that a search of build 1 finds.
+    pub(crate) fn search(&self, query: &Value) -> Vec<Value> {
+        let mut whole = json!({ "project": "p", "build": "1", "signed": true });
+        whole.as_object_mut().unwrap().extend(query.as_object().unwrap().clone());
+        self.ask("POST", "/v1/artifacts/search", &whole).json()["artifacts"].as_array().unwrap().clone()
+    }
+}
+
+/// The body that announces artifacts of one build.
+pub(crate) fn announcement(build: &str, artifacts: &[Value]) -> Value {
+    json!({ "project": "p", "build": build, "job": { "id": "j", "step": "s" }, "artifacts": artifacts })
+}
+
+/// What an agent announces of a file.
+pub(crate) fn artifact(path: &str, content: &[u8]) -> Value {
+    json!({
+        "key": path.chars().take(40).collect::<String>(), "path": path, "len": content.len(), "mode": 0o640,
+        "modified": 1_700_000_000, "content_type": "text/plain",
+        "sha1": hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, content).as_ref()),
+        "sha256": hex(digest(&SHA256, content).as_ref()),
+        "crc32c": pannier::transfer::put::crc32c(&[content.to_vec()]),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
