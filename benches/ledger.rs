@@ -298,7 +298,8 @@ fn large(chunks: u64) -> SqliteLedger {
         fs_err::write(whole, "").unwrap();
         println!("a ledger of {chunks} chunks was made in {:.0?}", start.elapsed());
     }
-    let ledger = new_ledger(&folder);
+    // As a controller that is served opens it.
+    let ledger = SqliteLedger::open_to_stay(&folder.join("ledger.sqlite"), || Creation::New).unwrap();
     let bytes = fs_err::metadata(folder.join("ledger.sqlite")).unwrap().len();
     println!("the ledger of {chunks} chunks has {} MB", bytes / 1_000_000);
     ledger

@@ -51,7 +51,7 @@ impl Controller {
             Ok(false) => Creation::New,
             _ => Creation::Refuse,
         };
-        let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"), creation).map_err(lost)?;
+        let ledger = SqliteLedger::open_to_stay(&folder.join("ledger.sqlite"), creation).map_err(lost)?;
         Ok(Self::with_parts(Box::new(ledger), store, Arc::new(SystemClock)))
     }
 

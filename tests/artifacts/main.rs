@@ -9,5 +9,6 @@ mod support;
 mod api;
 mod contents;
 mod listings;
+mod openapi;
 mod rights;
 mod swept;

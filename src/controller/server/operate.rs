@@ -53,6 +53,12 @@ pub(super) async fn token(
     server.run(move |controller| state.tokens.issue(&request, controller.clock.now())).await.map(Json)
 }
 
+/// `GET /v1/openapi.json`: every route under `/v1`, for machines that write clients.
+pub(super) async fn openapi() -> Response {
+    const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT).into_response()
+}
+
 /// `GET /healthz`: the process answers.
 pub(super) async fn healthy() -> &'static str {
     "ok\n"

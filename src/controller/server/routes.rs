@@ -44,7 +44,8 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/files/list", post(files::list))
         .route("/gc", post(operate::gc))
         .route("/verify", post(operate::verify))
-        .route("/tokens", post(operate::token));
+        .route("/tokens", post(operate::token))
+        .route("/openapi.json", get(operate::openapi));
     Router::new()
         .nest("/v1", v1)
         .merge(ui::routes())

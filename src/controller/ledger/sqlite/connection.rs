@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use crate::controller::ledger::{Creation, LedgerError, TransactionObserver};
 
 use super::error::named;
-use super::pool::{BUSY, Pool};
+use super::pool::{BUSY, Pages, Pool};
 use super::schema::MIGRATIONS;
 
 /// A ledger in a file, or in memory for tests.
@@ -33,7 +33,21 @@ impl SqliteLedger {
     ///
     /// An up-to-date ledger costs one read of its header: nothing is written, synced or checked.
     pub fn open(path: &Path, creation: impl FnOnce() -> Creation) -> Result<Self, LedgerError> {
-        let ledger = Self { path: path.to_owned(), pool: Pool::open(path)?, observer: OnceLock::new() };
+        Self::open_with(path, Pages::Read, creation)
+    }
+
+    /// The same for a process that stays and is asked about many chunks: the file is mapped.
+    pub fn open_to_stay(path: &Path, creation: impl FnOnce() -> Creation) -> Result<Self, LedgerError> {
+        Self::open_with(path, Pages::Mapped, creation)
+    }
+
+    fn open_with(
+        path: &Path,
+        pages: Pages,
+        creation: impl FnOnce() -> Creation,
+    ) -> Result<Self, LedgerError> {
+        let ledger =
+            Self { path: path.to_owned(), pool: Pool::open(path, pages)?, observer: OnceLock::new() };
         ledger.prepare(creation).map_err(|error| named(error, path))?;
         Ok(ledger)
     }

@@ -21,10 +21,25 @@ const STATEMENTS: usize = 64;
 /// batch that is asked in order. Leaves of a large index come from the kernel's cache; 16 MiB made lookups slower.
 const MOST_READERS: usize = 16;
 
+/// How SQLite comes by the pages of a large index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pages {
+    /// A call for each: nothing to set up for a command that asks once.
+    Read,
+    /// Mapped, as far as SQLite does (its compiled limit, just below 2 GiB): a look-up costs no call and no copy, which is twice as fast over
+    /// ten million chunks. What is written still goes through calls; a read error of the disk ends the process instead
+    /// of one request, and loses nothing.
+    Mapped,
+}
+
+/// The most that SQLite maps, whatever it is asked for (`SQLITE_MAX_MMAP_SIZE`).
+const MAPPED_BYTES: i64 = 0x7fff_0000;
+
 /// One writer and its readers.
 pub(super) struct Pool {
     /// Empty in memory: such a database has one connection.
     path: Option<PathBuf>,
+    pages: Pages,
     writer: Mutex<Connection>,
     readers: Mutex<Readers>,
     returned: Condvar,
@@ -37,18 +52,18 @@ struct Readers {
 }
 
 impl Pool {
-    pub(super) fn open(path: &Path) -> Result<Self, LedgerError> {
-        Self::of(Some(path.to_owned()), Connection::open(path)?)
+    pub(super) fn open(path: &Path, pages: Pages) -> Result<Self, LedgerError> {
+        Self::of(Some(path.to_owned()), Connection::open(path)?, pages)
     }
 
     pub(super) fn in_memory() -> Result<Self, LedgerError> {
-        Self::of(None, Connection::open_in_memory()?)
+        Self::of(None, Connection::open_in_memory()?, Pages::Read)
     }
 
-    fn of(path: Option<PathBuf>, writer: Connection) -> Result<Self, LedgerError> {
-        set_up(&writer)?;
+    fn of(path: Option<PathBuf>, writer: Connection, pages: Pages) -> Result<Self, LedgerError> {
+        set_up(&writer, pages)?;
         let (readers, returned) = (Mutex::default(), Condvar::new());
-        Ok(Self { path, writer: Mutex::new(writer), readers, returned })
+        Ok(Self { path, pages, writer: Mutex::new(writer), readers, returned })
     }
 
     /// The connection that writes, once nobody else has it.
@@ -66,7 +81,7 @@ impl Pool {
         let (mut connection, place) = match self.lend() {
             Lent::Writer(mut writer) => return work(&mut writer),
             Lent::Reader(connection, place) => (connection, place),
-            Lent::Place(place) => (open_reader(path)?, place),
+            Lent::Place(place) => (open_reader(path, self.pages)?, place),
         };
         let result = work(&mut connection);
         place.keep(connection);
@@ -123,20 +138,23 @@ impl Drop for Place<'_> {
     }
 }
 
-fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
+fn open_reader(path: &Path, pages: Pages) -> Result<Connection, LedgerError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(path, flags)?;
-    set_up(&connection)?;
+    set_up(&connection, pages)?;
     // Writable only because WAL notes who reads up to where.
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
 
-fn set_up(connection: &Connection) -> Result<(), LedgerError> {
+fn set_up(connection: &Connection, pages: Pages) -> Result<(), LedgerError> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // The last process to leave would otherwise copy the log back and sync twice: milliseconds of every stash.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    if pages == Pages::Mapped {
+        connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
+    }
     Ok(())
 }
