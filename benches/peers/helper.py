@@ -1,4 +1,4 @@
-"""What benches/peers/run cannot say in bash: timing with peak memory, comparing trees, changing files, medians."""
+"""What benches/peers/run and served cannot say in bash: timing with peak memory, comparing trees, changing files, medians."""
 
 import hashlib
 import json
@@ -94,8 +94,8 @@ def folder_bytes(root):
     return sum(os.lstat(path).st_size for path in paths)
 
 
-def table(log, title):
-    """Medians over the whole rounds of ratios within a round, and their range, as Markdown."""
+def whole_rounds(log):
+    """How many rounds came to their end, and their lines by step."""
     rounds, steps = 0, {}
     with open(log) as lines:
         waiting = []
@@ -108,6 +108,24 @@ def table(log, title):
                 rounds += 1
                 for whole in waiting:
                     steps.setdefault(whole["step"], []).append(whole)
+    return rounds, steps
+
+
+def served(log, title):
+    """Medians over the whole rounds of each phase's time over HTTP by its time embedded, as Markdown."""
+    rounds, steps = whole_rounds(log)
+    print(f"\n### {title} ({rounds} rounds)\n")
+    print("| phase | served, s | embedded, s | ratio: median (range) |\n|---|---|---|---|")
+    for phase in ("stash", "again", "changed", "unstash"):
+        over, own = ([line["seconds"] for line in steps[f"{way} {phase}"]] for way in ("http", "own"))
+        ratios = [a / b for a, b in zip(over, own)]
+        print(f"| {phase} | {statistics.median(over):.2f} | {statistics.median(own):.2f} "
+              f"| {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |")
+
+
+def table(log, title):
+    """Medians over the whole rounds of ratios within a round, and their range, as Markdown."""
+    rounds, steps = whole_rounds(log)
 
     def values(step, key="seconds"):
         return [line[key] for line in steps.get(step, [])]
@@ -151,7 +169,7 @@ def main(verb, *arguments):
     elif verb == "change":
         change(arguments[0], int(arguments[1]))
     else:
-        {"same": same, "million": million, "table": table}[verb](*arguments)
+        {"same": same, "million": million, "table": table, "served": served}[verb](*arguments)
 
 
 main(*sys.argv[1:])

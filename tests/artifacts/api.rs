@@ -8,17 +8,28 @@ use tokio::runtime::Runtime;
 
 use crate::support::Sandbox;
 use crate::support::served::Served;
-use crate::support::servers::{BUCKET, Server, seaweedfs, seaweedfs_variables};
+use crate::support::servers::{BUCKET, Server, azurite, azurite_variables, seaweedfs, seaweedfs_variables};
 
 /// A controller that answers, with whatever must live as long.
 pub(crate) struct Api {
     pub(crate) served: Served,
     pub(crate) sandbox: Sandbox,
-    /// Whether its store is SeaweedFS.
-    pub(crate) is_cloud: bool,
+    /// What of a PUT and of a whole in parts its store compares by itself.
+    pub(crate) compares: Compares,
     runtime: Runtime,
     client: reqwest::Client,
     _store: Option<Arc<Server>>,
+}
+
+/// What a store compares with what was announced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compares {
+    /// PUTs, and the SHA-256 of a whole that came in parts.
+    Everything,
+    /// PUTs.
+    Puts,
+    /// Nothing.
+    Nothing,
 }
 
 /// An answer: status, headers, body.
@@ -53,7 +64,7 @@ impl Api {
     pub(crate) fn on_disk() -> Self {
         let sandbox = Sandbox::new();
         let served = Served::start(&sandbox, "data", &[]);
-        Self::of(sandbox, served, None)
+        Self::of(sandbox, served, Compares::Everything, None)
     }
 
     /// One on SeaweedFS, below a prefix of its own.
@@ -62,22 +73,34 @@ impl Api {
         let sandbox = Sandbox::new();
         let url = format!("s3://{BUCKET}/{test}");
         let served = Served::start_with(&sandbox, "data", &["--store", &url], &seaweedfs_variables(&store));
-        Some(Self::of(sandbox, served, Some(store)))
+        Some(Self::of(sandbox, served, Compares::Puts, Some(store)))
+    }
+
+    /// One on azurite.
+    fn on_azurite(test: &str) -> Option<Self> {
+        let store = azurite(test)?;
+        let sandbox = Sandbox::new();
+        let url = format!("az://{BUCKET}/{test}");
+        let served = Served::start_with(&sandbox, "data", &["--store", &url], &azurite_variables(&store));
+        Some(Self::of(sandbox, served, Compares::Nothing, Some(store)))
     }
 
     /// Every kind that can be had here.
     pub(crate) fn all(test: &str) -> Vec<Self> {
-        [Some(Self::on_disk()), Self::on_seaweedfs(test)].into_iter().flatten().collect()
+        [Some(Self::on_disk()), Self::on_seaweedfs(test), Self::on_azurite(test)]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
-    fn of(sandbox: Sandbox, served: Served, store: Option<Arc<Server>>) -> Self {
+    fn of(sandbox: Sandbox, served: Served, compares: Compares, store: Option<Arc<Server>>) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(0)
             .build()
             .unwrap();
-        Self { served, sandbox, is_cloud: store.is_some(), runtime, client, _store: store }
+        Self { served, sandbox, compares, runtime, client, _store: store }
     }
 
     /// A token of fewer rights.

@@ -1,4 +1,4 @@
-//! Artifacts as any client of the HTTP API meets them, on the disk store and on SeaweedFS: announced, sent whole and in
+//! Artifacts as any client of the HTTP API meets them, on the disk store, SeaweedFS and azurite: announced, sent whole and in
 //! parts, compared, found, listed, deleted, copied; who may what; and what a sweep leaves (`swept`, in this process).
 #![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
