@@ -157,6 +157,33 @@ fn check_says_what_to_mend() {
     assert!(scheme.stderr().contains("ftp"), "{}", scheme.stderr());
 }
 
+/// Proves that a controller whose store does not answer says so at its start: the first time it does not start, since its ledger may
+/// be lost; later it stays and says what to mend, since the store may come back.
+#[test]
+fn a_store_that_does_not_answer_is_said_at_the_start() {
+    let Some((cloud, proxy)) = Cloud::cut_s3("unanswered") else { return };
+    let sandbox = Sandbox::new();
+    let mut command =
+        sandbox.command(["serve", "--listen", "127.0.0.1:0", "--data", "new", "--store", &cloud.url]);
+    command.envs(cloud.variables.iter().cloned());
+    proxy.go_down();
+    let refused = support::Run(command.output().unwrap()).exits(1);
+    assert!(refused.stderr().contains("cannot list s3://bucket/unanswered"), "{}", refused.stderr());
+    proxy.come_back();
+    let mut served = cloud.serve(&sandbox);
+    let until = |text: &str, served: &Served| {
+        (0..600).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            served.log().contains(text)
+        })
+    };
+    assert!(until("the store was tried", &served), "{}", served.log());
+    assert_eq!(served.stop(), Some(0));
+    proxy.go_down();
+    let again = Served::again_with(&sandbox, "data", &["--store", &cloud.url], &cloud.variables, &served);
+    assert!(until("the store is not as it should be", &again), "{}", again.log());
+}
+
 /// Proves that a stash survives a store that breaks off in the middle of a pack and is away for a while, and that nothing
 /// is visible before it is whole.
 #[test]

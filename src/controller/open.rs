@@ -47,11 +47,18 @@ impl Controller {
 
     /// Opens `folder` for a server whose packs lie in `store`, making its ledger if the store holds no packs.
     pub fn open_to_serve(folder: &Path, store: Box<dyn Store>) -> Result<Self, ControllerError> {
+        let mut unseen = None;
         let creation = || match store.holds_packs() {
             Ok(false) => Creation::New,
-            _ => Creation::Refuse,
+            Ok(true) => Creation::Refuse,
+            Err(error) => {
+                unseen = Some(error);
+                Creation::Refuse
+            }
         };
-        let ledger = SqliteLedger::open_to_stay(&folder.join("ledger.sqlite"), creation).map_err(lost)?;
+        let opened = SqliteLedger::open_to_stay(&folder.join("ledger.sqlite"), creation);
+        // Whether a store that does not answer holds packs nobody knows; that is what has to be mended.
+        let ledger = opened.map_err(|error| unseen.map_or_else(|| lost(error), ControllerError::Store))?;
         Ok(Self::with_parts(Box::new(ledger), store, Arc::new(SystemClock)))
     }
 

@@ -85,6 +85,7 @@ pub fn serve(serving: Serving, listen: &Listen, started: impl FnOnce(SocketAddr)
         .build()
         .map_err(ServeError::Run)?;
     let controller = Arc::clone(&serving.controller);
+    let is_elsewhere = serving.objects.is_none();
     let server =
         Arc::new(Server::new(serving.controller, serving.tokens, serving.objects, listen.tls.is_some()));
     runtime.block_on(async {
@@ -94,6 +95,9 @@ pub fn serve(serving: Serving, listen: &Listen, started: impl FnOnce(SocketAddr)
         started(listener.local_addr().map_err(address)?);
         let handle = Handle::new();
         tokio::spawn(stop_on_signal(handle.clone()));
+        if is_elsewhere {
+            tokio::spawn(look_at_store(Arc::clone(&controller)));
+        }
         if !listen.sweep_every.is_zero() {
             tokio::spawn(sweep(controller, listen.sweep_every));
         }
@@ -145,6 +149,17 @@ async fn wait_for_signal() -> io::Result<()> {
         _ = terminate.recv() => {}
     }
     Ok(())
+}
+
+/// Says at the start what agents would meet later. The server stays: a store that is down may be back in a minute.
+async fn look_at_store(controller: Arc<Controller>) {
+    let looked = tokio::task::spawn_blocking(move || controller.store.check()).await;
+    for finding in looked.unwrap_or_default() {
+        match finding.mend {
+            Some(mend) => tracing::error!(what = finding.what, mend, "the store is not as it should be"),
+            None => tracing::info!(what = finding.what, "the store was tried"),
+        }
+    }
 }
 
 /// Reaps dead sessions and deletes what nothing refers to.
