@@ -4,6 +4,7 @@
 //! Does not: hold store credentials, print, or know which controller it talks to.
 //! May import: every room of L0 to L3; never `controller` or `cli`.
 
+pub mod artifact;
 mod digest_set;
 mod draft;
 mod error;

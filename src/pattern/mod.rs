@@ -1,7 +1,7 @@
 //! Patterns for paths, without any file system: the same on an agent's workspace and in a controller's listing.
 //!
 //! Does: parse and match Ant patterns (`ant`, `component`), choose by includes, excludes and Jenkins's default excludes
-//! (`selection`), match the `*` of an artifact query (`wildcard`). Whoever wrote a pattern, matching ends soon.
+//! (`selection`), match the `*` of an artifact query (`wildcard`) and upload globs (`glob`, `glob_parser`). Whoever wrote a pattern, matching ends soon.
 //! Does not: read a directory; know a `.gitignore`.
 //! May import: `model`.
 //!
@@ -13,9 +13,12 @@
 mod ant;
 mod component;
 mod error;
+mod glob;
+mod glob_parser;
 mod selection;
 mod wildcard;
 
-pub use error::SelectError;
+pub use error::{GlobError, SelectError};
+pub use glob::{Glob, Places};
 pub use selection::{SelectOptions, Selection};
 pub use wildcard::Wildcard;
