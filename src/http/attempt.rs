@@ -11,6 +11,7 @@ use crate::model::Stop;
 
 use super::body::{Activity, Parts};
 use super::error::{Cause, Refusal};
+use super::file_body::{FileBody, UnreadFile};
 use super::request::Request;
 use super::server_words::shown;
 
@@ -72,7 +73,9 @@ fn prepare(
         value.set_sensitive(true);
         builder = builder.header(AUTHORIZATION, value);
     }
-    if !request.body.is_empty() {
+    if let Some(file) = &request.file {
+        builder = builder.body(reqwest::Body::wrap(FileBody::new(file.clone(), activity.clone())));
+    } else if !request.body.is_empty() {
         builder = builder.body(reqwest::Body::wrap(Parts::new(request.body, activity.clone())));
     }
     builder.build().map_err(cause)
@@ -165,14 +168,15 @@ async fn watch(activity: &Activity, limits: &Limits<'_>) -> Cause {
 fn cause(error: reqwest::Error) -> Cause {
     let error = error.without_url();
     let mut reason: &dyn Error = &error;
-    let mut distrusted = false;
+    let (mut distrusted, mut unread) = (false, false);
     while let Some(source) = reason.source() {
         reason = source;
+        unread |= source.is::<UnreadFile>();
         distrusted |= source.downcast_ref::<io::Error>().is_some_and(is_distrust);
     }
     let why = reason.to_string();
     match () {
-        () if error.is_builder() => Cause::Unsendable(why),
+        () if error.is_builder() || unread => Cause::Unsendable(why),
         () if error.is_connect() && distrusted => Cause::Certificate(why),
         () if error.is_connect() => Cause::Connect(why),
         () => Cause::Broken(why),

@@ -1,5 +1,7 @@
 //! What is asked and what is answered. Not how it travels.
 
+use std::fs::File;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +28,8 @@ pub struct Request<'a> {
     pub bearer: Option<&'a Secret>,
     /// The body, in parts that are sent one after the other without being copied.
     pub body: &'a [Bytes],
+    /// A range of a file in place of `body`; it is read while it is sent.
+    pub file: Option<FileRange>,
     /// A longer answer is an error.
     pub max_answer_bytes: u64,
     /// How much longer than usual the server may think before it answers.
@@ -45,6 +49,7 @@ impl<'a> Request<'a> {
             headers: Vec::new(),
             bearer: None,
             body: &[],
+            file: None,
             max_answer_bytes: MAX_ANSWER_BYTES,
             patience: Duration::ZERO,
             last_words: false,
@@ -54,8 +59,20 @@ impl<'a> Request<'a> {
 
     /// Bytes of the body.
     pub fn body_bytes(&self) -> u64 {
-        self.body.iter().map(|part| part.len() as u64).sum()
+        let parts = || self.body.iter().map(|part| part.len() as u64).sum();
+        self.file.as_ref().map_or_else(parts, |file| file.len)
     }
+}
+
+/// Some consecutive bytes of a file.
+#[derive(Clone, Debug)]
+pub struct FileRange {
+    /// The file.
+    pub file: Arc<File>,
+    /// Where they begin.
+    pub start: u64,
+    /// How many they are. A file that ends sooner ends the request, for good.
+    pub len: u64,
 }
 
 /// An answer of the 2xx kind; every other is an [`super::HttpError`].

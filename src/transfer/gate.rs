@@ -40,7 +40,13 @@ pub struct Permit<'a> {
 impl Gate {
     /// At most `most` at once; one more than `most_bytes` waits for the others to end.
     pub fn new(most: u32, most_bytes: u64) -> Self {
-        let state = State { pace: Pace::new(most), running: 0, bytes: 0 };
+        Self::beginning(FIRST_LIMIT, most, most_bytes)
+    }
+
+    /// The same, beginning with `first` at once.
+    pub fn beginning(first: u32, most: u32, most_bytes: u64) -> Self {
+        let most = most.max(1);
+        let state = State { pace: Pace::new(first, most), running: 0, bytes: 0 };
         Self { state: Mutex::new(state), freed: Condvar::new(), started: Instant::now(), most, most_bytes }
     }
 
@@ -108,9 +114,9 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(most: u32) -> Self {
+    fn new(first: u32, most: u32) -> Self {
         Self {
-            limit: FIRST_LIMIT.min(most).max(1),
+            limit: first.min(most).max(1),
             most,
             round_began: Duration::ZERO,
             round_bytes: 0,
@@ -160,18 +166,18 @@ mod tests {
 
     #[test]
     fn grows_while_more_at_once_bring_more_and_no_further() {
-        let (mut pace, mut now) = (Pace::new(16), Duration::ZERO);
+        let (mut pace, mut now) = (Pace::new(FIRST_LIMIT, 16), Duration::ZERO);
         (0..40).for_each(|_| round(&mut pace, &mut now, 10.0, 50.0));
         // Five connections fill the link; the sixth shows that it brings nothing.
         assert_eq!(pace.limit, 6);
-        let (mut pace, mut now) = (Pace::new(4), Duration::ZERO);
+        let (mut pace, mut now) = (Pace::new(FIRST_LIMIT, 4), Duration::ZERO);
         (0..40).for_each(|_| round(&mut pace, &mut now, 10.0, 1000.0));
         assert_eq!(pace.limit, 4);
     }
 
     #[test]
     fn halves_once_for_a_burst_of_refusals_and_grows_again() {
-        let (mut pace, mut now) = (Pace::new(16), Duration::ZERO);
+        let (mut pace, mut now) = (Pace::new(FIRST_LIMIT, 16), Duration::ZERO);
         (0..40).for_each(|_| round(&mut pace, &mut now, 10.0, 1000.0));
         assert_eq!(pace.limit, 16);
         (0..5).for_each(|_| pace.congested());

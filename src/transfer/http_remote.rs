@@ -20,7 +20,7 @@ use super::remote::{Remote, RemoteError, RemoteErrorKind};
 use super::transport::Transport;
 
 /// What a commit may take longer than other requests: the controller reads the footers of all new packs.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const COMMIT_PATIENCE: Duration = Duration::from_secs(120);
 /// The same for a sweep, which lists the store, and for a verify, which reads it whole.
 const GC_PATIENCE: Duration = Duration::from_secs(60 * 60);
 const VERIFY_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -55,8 +55,13 @@ impl HttpRemote {
         Ok(Self { client, transport, base, token })
     }
 
+    /// Where it is.
+    pub(super) fn base(&self) -> &str {
+        self.base.as_str()
+    }
+
     /// The URL of one of its routes.
-    fn route(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
+    pub(super) fn route(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().push("v1").extend(segments);
@@ -67,7 +72,13 @@ impl HttpRemote {
         url
     }
 
-    fn send(&self, method: Method, url: &Url, body: Vec<u8>, kind: &str) -> Result<Vec<u8>, RemoteError> {
+    pub(super) fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        body: Vec<u8>,
+        kind: &str,
+    ) -> Result<Vec<u8>, RemoteError> {
         self.send_patiently(method, url, body, kind, Duration::ZERO)
     }
 
@@ -95,7 +106,7 @@ impl HttpRemote {
     }
 
     /// Posts JSON and reads JSON.
-    fn post<T: DeserializeOwned>(
+    pub(super) fn post<T: DeserializeOwned>(
         &self,
         segments: &[&str],
         body: &impl Serialize,
@@ -221,11 +232,11 @@ impl Remote for HttpRemote {
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RemoteError> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RemoteError> {
     serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string()))
 }
 
-fn unreadable(why: &str) -> RemoteError {
+pub(super) fn unreadable(why: &str) -> RemoteError {
     let message = format!("the controller's answer cannot be read: {why}");
     let hint = "check that PANNIER_URL is a pannier controller of this version";
     RemoteError { hint: Some(hint.to_owned()), ..RemoteError::new(RemoteErrorKind::Refused, message) }

@@ -97,7 +97,7 @@ fn put_file(path: &Path, parts: &[Bytes]) -> io::Result<()> {
     written
 }
 
-fn beside(path: &Path) -> io::Result<std::path::PathBuf> {
+pub(super) fn beside(path: &Path) -> io::Result<std::path::PathBuf> {
     let mut random = [0u8; 8];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
     let mut name = path.as_os_str().to_owned();
@@ -111,7 +111,7 @@ fn write_durably(part: &Path, parts: &[Bytes]) -> io::Result<()> {
     file.sync_data()
 }
 
-fn publish(part: &Path, path: &Path) -> io::Result<()> {
+pub(super) fn publish(part: &Path, path: &Path) -> io::Result<()> {
     match renameat_with(CWD, part, CWD, path, RenameFlags::NOREPLACE) {
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
             // File systems without RENAME_NOREPLACE (NFS, some FUSE): a hard link is create-only as well.
