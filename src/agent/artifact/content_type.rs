@@ -4,7 +4,7 @@
 const UNKNOWN: &str = "binary/octet-stream";
 
 /// The media type that the extension of `path` stands for, `binary/octet-stream` for an unknown one. Text is said to be UTF-8.
-pub fn content_type(path: &str) -> String {
+pub(super) fn content_type(path: &str) -> String {
     match mime_guess::from_path(path).first_raw() {
         None => UNKNOWN.to_owned(),
         Some(text) if text.starts_with("text/") => format!("{text}; charset=utf-8"),

@@ -28,34 +28,34 @@ const ATTEMPTS: usize = 3;
 
 /// Everything that is told of a file's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sums {
+pub(super) struct Sums {
     /// Bytes.
-    pub len: u64,
+    pub(super) len: u64,
     /// SHA-1.
-    pub sha1: Sha1,
+    pub(super) sha1: Sha1,
     /// SHA-256.
-    pub sha256: Sha256,
+    pub(super) sha256: Sha256,
     /// BLAKE3-256.
-    pub blake3: Digest,
+    pub(super) blake3: Digest,
     /// CRC-32C of the whole.
-    pub crc32c: u32,
+    pub(super) crc32c: u32,
     /// CRC-32C of each part of [`part_bytes`].
-    pub parts: Vec<u32>,
+    pub(super) parts: Vec<u32>,
 }
 
 /// A file that was read.
 #[derive(Debug)]
-pub struct Hashed {
+pub(super) struct Hashed {
     /// Its checksums.
-    pub sums: Sums,
+    pub(super) sums: Sums,
     /// What held before and after it was read.
-    pub stat: Stat,
+    pub(super) stat: Stat,
     /// Its content, if it was to be kept.
-    pub content: Option<Bytes>,
+    pub(super) content: Option<Bytes>,
 }
 
 /// Bytes of each part but the last of a file of `len` bytes, if it goes up in parts.
-pub const fn part_bytes(len: u64) -> u64 {
+pub(super) const fn part_bytes(len: u64) -> u64 {
     // As controllers cut: in whole mebibytes.
     let least = len.div_ceil(MAX_PARTS).next_multiple_of(1 << 20);
     if least > PART_BYTES { least } else { PART_BYTES }
@@ -68,12 +68,12 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 }
 
 /// The checksums of nothing: of an artifact without content.
-pub fn sums_of_nothing() -> Sums {
+pub(super) fn sums_of_nothing() -> Sums {
     Running::new(0).finish()
 }
 
 /// Reads the file at `path`; again if it changes meanwhile. `keeps` says of a length whether the content is wanted too.
-pub fn hash(path: &Path, keeps: impl Fn(u64) -> bool, progress: &Progress) -> io::Result<Hashed> {
+pub(super) fn hash(path: &Path, keeps: impl Fn(u64) -> bool, progress: &Progress) -> io::Result<Hashed> {
     for _ in 0..ATTEMPTS {
         let file = open(path)?;
         let before = stat_of(&file)?;

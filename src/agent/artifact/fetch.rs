@@ -1,0 +1,237 @@
+//! One artifact into a folder: written beside, verified, and only then under its name. Finds nothing.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::sync::Arc;
+use std::thread;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use crossbeam_channel::bounded;
+
+use crate::model::progress::Progress;
+use crate::model::{Digest, EntryPath};
+use crate::protocol::artifact::ArtifactInfo;
+use crate::transfer::BlobError;
+use crate::transfer::get_blob::BlobSource;
+use crate::workspace::beneath::{BeneathError, Directory, Folder, stat_of};
+use crate::workspace::stat::FileType;
+
+/// Bytes of one read; a larger file is read by several threads.
+pub(super) const PIECE_BYTES: u64 = 4 << 20;
+/// Threads that read one large file; each has a piece at hand and a piece under way.
+const READERS: u64 = 4;
+/// Permission bits that an artifact may bring: no set-id, no sticky.
+const MODES: u32 = 0o777;
+
+/// Why one artifact is not there.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    /// It could not be read.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// It could not be written.
+    #[error(transparent)]
+    Beneath(#[from] BeneathError),
+    /// It is not what it should be.
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    /// The run is to end.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// How an artifact came to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fetched {
+    /// It was written.
+    Written,
+    /// It was there already, byte for byte.
+    Kept,
+}
+
+/// The folders that were made, or seen, on the way to `path`.
+pub(super) fn make_folders(folder: &Folder, path: &EntryPath) -> Result<Arc<Directory>, BeneathError> {
+    let Some(parent) = path.parent() else { return folder.directory(None) };
+    match folder.directory(Some(&parent)) {
+        Ok(found) => return Ok(found),
+        Err(error) if !error.is_gone() => return Err(error),
+        Err(_) => {}
+    }
+    make_folders(folder, &parent)?;
+    match folder.create_dir(&parent, 0o777) {
+        // Another thread was first.
+        Err(BeneathError::At { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made?,
+    }
+    folder.directory(Some(&parent))
+}
+
+/// Whether a file of that content is there already; its mode is then set.
+pub(super) fn is_there(
+    parent: &Directory,
+    path: &EntryPath,
+    artifact: &ArtifactInfo,
+    progress: &Progress,
+) -> bool {
+    let same = || -> io::Result<bool> {
+        let file = parent.open_file(path.file_name())?;
+        let stat = stat_of(&file)?;
+        if stat.file_type() != FileType::File || stat.size != artifact.len {
+            return Ok(false);
+        }
+        let mut sums = Sums::new();
+        let mut piece = vec![0; PIECE_BYTES.min(artifact.len) as usize];
+        for range in pieces(artifact.len) {
+            if progress.stop.is_stopped() {
+                return Ok(false);
+            }
+            let piece = &mut piece[..(range.end - range.start) as usize];
+            file.read_exact_at(piece, range.start)?;
+            sums.update(piece);
+        }
+        let is_same = sums.check(artifact).is_ok();
+        if is_same && let Some(mode) = artifact.mode.filter(|mode| mode & MODES != stat.permissions()) {
+            file.set_permissions(std::fs::Permissions::from_mode(mode & MODES))?;
+        }
+        Ok(is_same)
+    };
+    same().unwrap_or(false)
+}
+
+/// Writes the artifact's content to `path`.
+pub(super) fn fetch(
+    parent: &Directory,
+    path: &EntryPath,
+    artifact: &ArtifactInfo,
+    source: &BlobSource<'_>,
+    progress: &Progress,
+) -> Result<(), FetchError> {
+    let at =
+        |action| move |source| FetchError::Beneath(BeneathError::At { action, path: path.clone(), source });
+    let unfinished = unfinished_name().map_err(at("name"))?;
+    let file = parent.create_file(&unfinished, 0o666).map_err(at("create"))?;
+    let written = write(&file, path, artifact, source, progress)
+        .and_then(|()| match artifact.mode {
+            Some(mode) => file
+                .set_permissions(std::fs::Permissions::from_mode(mode & MODES))
+                .map_err(at("set the mode of")),
+            None => Ok(()),
+        })
+        .and_then(|()| parent.rename(&unfinished, parent, path.file_name()).map_err(at("rename to")));
+    if written.is_err() {
+        // Best effort: the name is random, and nothing takes it for the artifact.
+        let _ = parent.remove_file(&unfinished);
+    }
+    written
+}
+
+/// Makes a symlink that says `target`, in place of what is there.
+pub(super) fn link(parent: &Directory, path: &EntryPath, target: &str) -> Result<(), BeneathError> {
+    let at = |action| move |source| BeneathError::At { action, path: path.clone(), source };
+    let unfinished = unfinished_name().map_err(at("name"))?;
+    parent.symlink(target.as_bytes(), &unfinished).map_err(at("create symlink"))?;
+    let renamed = parent.rename(&unfinished, parent, path.file_name()).map_err(at("rename to"));
+    if renamed.is_err() {
+        let _ = parent.remove_file(&unfinished);
+    }
+    renamed
+}
+
+fn unfinished_name() -> io::Result<Vec<u8>> {
+    let mut random = [0u8; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    Ok(format!(".pannier-{:016x}.part", u64::from_le_bytes(random)).into_bytes())
+}
+
+fn write(
+    file: &File,
+    path: &EntryPath,
+    artifact: &ArtifactInfo,
+    source: &BlobSource<'_>,
+    progress: &Progress,
+) -> Result<(), FetchError> {
+    let mut sums = Sums::new();
+    in_order(source, artifact.len, |start, bytes| {
+        if progress.stop.is_stopped() {
+            return Err(FetchError::Stopped);
+        }
+        sums.update(bytes);
+        file.write_all_at(bytes, start).map_err(|source| {
+            FetchError::Beneath(BeneathError::At { action: "write", path: path.clone(), source })
+        })?;
+        progress.done_bytes.add(bytes.len() as u64);
+        progress.moved_bytes.add(bytes.len() as u64);
+        Ok(())
+    })?;
+    sums.check(artifact).map_err(FetchError::Damaged)
+}
+
+/// Gives the content to `each`, piece by piece; a large one is read ahead by several threads.
+fn in_order(
+    source: &BlobSource<'_>,
+    len: u64,
+    mut each: impl FnMut(u64, &[u8]) -> Result<(), FetchError>,
+) -> Result<(), FetchError> {
+    if len <= PIECE_BYTES {
+        return if len == 0 { Ok(()) } else { each(0, &source.read(0..len)?) };
+    }
+    thread::scope(|scope| {
+        // Reader `n` has every `READERS`th piece from `n` on, and waits when one of them was not taken yet.
+        let readers: Vec<_> = (0..READERS)
+            .map(|reader| {
+                let (sender, receiver) = bounded::<Result<Vec<u8>, BlobError>>(1);
+                scope.spawn(move || {
+                    for range in pieces(len).skip(reader as usize).step_by(READERS as usize) {
+                        let read = source.read(range);
+                        let is_last = read.is_err();
+                        if sender.send(read).is_err() || is_last {
+                            return;
+                        }
+                    }
+                });
+                receiver
+            })
+            .collect();
+        for (range, receiver) in pieces(len).zip(readers.iter().cycle()) {
+            let piece = receiver.recv().map_err(|_| FetchError::Stopped)??;
+            each(range.start, &piece)?;
+        }
+        Ok(())
+    })
+}
+
+fn pieces(len: u64) -> impl Iterator<Item = Range<u64>> {
+    (0..len.div_ceil(PIECE_BYTES)).map(move |at| at * PIECE_BYTES..len.min((at + 1) * PIECE_BYTES))
+}
+
+/// What of the announced sums is compared.
+struct Sums {
+    sha256: Context,
+    blake3: blake3::Hasher,
+}
+
+impl Sums {
+    fn new() -> Self {
+        Self { sha256: Context::new(&SHA256), blake3: blake3::Hasher::new() }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.blake3.update(bytes);
+    }
+
+    /// What differs, if something does.
+    fn check(self, artifact: &ArtifactInfo) -> Result<(), String> {
+        let sha256 = self.sha256.finish();
+        if sha256.as_ref() != artifact.sha256.0 {
+            return Err(format!("its SHA-256 is not {}", artifact.sha256));
+        }
+        let blake3 = Digest::from_bytes(*self.blake3.finalize().as_bytes());
+        match artifact.blake3 {
+            Some(announced) if announced != blake3 => Err(format!("its BLAKE3 is {blake3}, not {announced}")),
+            _ => Ok(()),
+        }
+    }
+}
