@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::model::Secret;
 use crate::protocol::StashName;
 
+use super::artifact::ArtifactArgs;
 use super::exit::HELP;
 
 const LONG_ABOUT: &str = "\
@@ -99,6 +100,8 @@ pub(super) enum Command {
     /// Give a stash back to a folder, leaving alone what is there already
     #[command(after_help = HELP)]
     Unstash(UnstashArgs),
+    /// Send, fetch and find artifacts: single files of a build
+    Artifact(ArtifactArgs),
     /// List the stashes of a build
     #[command(after_help = HELP, visible_alias = "ls")]
     List(ListArgs),

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use crate::http::{Client, ClientOptions};
 use crate::protocol::BuildId;
 use crate::protocol::build::check_label;
-use crate::transfer::{HttpRemote, Remote};
+use crate::transfer::{ArtifactRemote, HttpRemote, Remote};
 use crate::workspace::stat_cache::cache_file;
 
 use super::args::Global;
@@ -35,12 +35,22 @@ impl Global {
     /// The controller at the URL that was named, or in this process, on the folder that was named or the user's own.
     pub(super) fn connect(&self) -> anyhow::Result<Box<dyn Remote>> {
         match &self.url {
-            Some(url) if is_http(url) => {
-                let client = Client::new(&self.client_options()).context("cannot talk HTTP")?;
-                Ok(Box::new(HttpRemote::new(client, url, self.token.clone())?))
-            }
+            Some(url) if is_http(url) => Ok(Box::new(self.connect_http(url)?)),
             _ => Ok(Box::new(Embedded::open(&self.store_folder()?)?)),
         }
+    }
+
+    /// The same controller's artifacts.
+    pub(super) fn connect_artifacts(&self) -> anyhow::Result<Box<dyn ArtifactRemote>> {
+        match &self.url {
+            Some(url) if is_http(url) => Ok(Box::new(self.connect_http(url)?)),
+            _ => Ok(Box::new(Embedded::open(&self.store_folder()?)?)),
+        }
+    }
+
+    fn connect_http(&self, url: &str) -> anyhow::Result<HttpRemote> {
+        let client = Client::new(&self.client_options()).context("cannot talk HTTP")?;
+        Ok(HttpRemote::new(client, url, self.token.clone())?)
     }
 
     fn client_options(&self) -> ClientOptions {
@@ -69,7 +79,8 @@ impl Global {
         }
     }
 
-    fn cache_folder(&self) -> anyhow::Result<PathBuf> {
+    /// Where what is remembered stands.
+    pub(super) fn cache_folder(&self) -> anyhow::Result<PathBuf> {
         self.cache_dir.clone().map_or_else(|| user_folder("XDG_CACHE_HOME", ".cache"), Ok)
     }
 

@@ -11,7 +11,7 @@ pub(super) enum Exit {
     Failed = 1,
     /// Done, but some entries are not as they stand in the workspace, or damage was found; each is named.
     Incomplete = 3,
-    /// The stash, path or build that was named does not exist.
+    /// The stash, artifact, path or build that was named does not exist.
     NotFound = 4,
 }
 
@@ -28,5 +28,5 @@ Exit codes:
   1  failed; nothing that was there before has changed
   2  wrong usage
   3  done, but not everything: what could not be read, or is damaged, is named
-  4  no such stash, path or build
+  4  no such stash, artifact, path or build
 130, 143  stopped by SIGINT, SIGTERM: nothing new is visible, nothing is half-written";

@@ -1,8 +1,11 @@
 //! What to do about an error, where a next step is known, and the exit code that it ends in.
 
 use crate::agent::AgentError;
+use crate::agent::artifact::ArtifactError;
+use crate::pattern::GlobError;
 use crate::transfer::remote::RemoteErrorKind;
 use crate::transfer::{RemoteError, TransferError};
+use crate::workspace::beneath::BeneathError;
 
 use super::exit::Exit;
 
@@ -13,10 +16,43 @@ pub(super) fn of(error: &anyhow::Error) -> Option<String> {
             "free some space and run the command again; what was stored before is untouched".to_owned(),
         );
     }
+    if let Some(hint) = error.downcast_ref::<ArtifactError>().and_then(of_artifacts) {
+        return Some(hint);
+    }
     remote(error).and_then(|error| error.hint.clone()).or_else(|| known(error).map(str::to_owned))
 }
 
+fn of_artifacts(error: &ArtifactError) -> Option<String> {
+    match error {
+        ArtifactError::Ambiguous { jobs, .. } => Some(match &jobs[..] {
+            [job] => format!("job {job} uploaded it more than once; `pannier artifact search` lists them all"),
+            jobs => format!("it was uploaded by {}; pass --job or --step", jobs.join(", ")),
+        }),
+        ArtifactError::NoMatch { .. } => Some(
+            "`pannier artifact search '*'` lists what there is; see --build, --step and --include-retried-jobs"
+                .to_owned(),
+        ),
+        ArtifactError::NotOne { .. } => {
+            Some("`pannier artifact search` with --format '%T %p\\n' prints the sums of all of them".to_owned())
+        }
+        ArtifactError::Parent(_) => Some("name the folder with -C, or give an absolute path".to_owned()),
+        ArtifactError::Destination(BeneathError::Open { path, source })
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            Some(format!("make it first: mkdir -p {}", path.display()))
+        }
+        ArtifactError::Send { .. } | ArtifactError::Fetch { .. } => {
+            Some("run the command again: what has moved does not move again".to_owned())
+        }
+        ArtifactError::Remote(error) => error.hint.clone(),
+        _ => None,
+    }
+}
+
 fn known(error: &anyhow::Error) -> Option<&'static str> {
+    if let Some(GlobError::Parent(_)) = error.downcast_ref() {
+        return Some("name the folder with -C, or give an absolute pattern");
+    }
     match error.downcast_ref::<AgentError>() {
         Some(AgentError::Empty(_)) => {
             return Some("look at the patterns with --dry-run, or pass --allow-empty");
@@ -56,6 +92,9 @@ fn known(error: &anyhow::Error) -> Option<&'static str> {
 
 /// The exit code that tells scripts what kind of failure it was.
 pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
+    if let Some(ArtifactError::NoMatch { .. }) = error.downcast_ref() {
+        return Exit::NotFound;
+    }
     match error.downcast_ref::<AgentError>() {
         Some(AgentError::NoSuchPath { .. }) => Exit::NotFound,
         _ if remote(error).is_some_and(|error| error.kind == RemoteErrorKind::NotFound) => Exit::NotFound,
@@ -67,7 +106,10 @@ fn remote(error: &anyhow::Error) -> Option<&RemoteError> {
     // An error that says nothing of its own (`AgentError::Remote`) is not a link of the chain.
     error.chain().find_map(|cause| match cause.downcast_ref::<AgentError>() {
         Some(AgentError::Remote(error)) => Some(error),
-        _ => cause.downcast_ref::<RemoteError>(),
+        _ => match cause.downcast_ref::<ArtifactError>() {
+            Some(ArtifactError::Remote(error)) => Some(error),
+            _ => cause.downcast_ref::<RemoteError>(),
+        },
     })
 }
 

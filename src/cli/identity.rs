@@ -44,6 +44,10 @@ pub(super) struct Identity {
     pub(super) branch: Option<Found>,
     /// The commit that is built.
     pub(super) commit: Option<Found>,
+    /// What people call the step.
+    pub(super) label: Option<Found>,
+    /// What people call the build.
+    pub(super) number: Option<Found>,
     /// The build that this one was made from, if `build` is the CI system's own.
     pub(super) restarted_from: Option<Origin>,
 }
@@ -78,6 +82,7 @@ impl Identity {
             let own = || variables(own).map(|text| Found { text, from: own });
             flagged.or_else(own).or_else(|| systems::first(system.map(theirs)?, &variables))
         };
+        let theirs = |theirs: fn(&System) -> Ways| systems::first(system.map(theirs)?, &variables);
         let local = || system.is_none().then(|| Found { text: "local".to_owned(), from: "default" });
         let project = found(&flags.project, ["--project", "PANNIER_PROJECT"], |s| s.project).or_else(local);
         let build = found(&flags.build, ["--build", "PANNIER_BUILD"], |s| s.build).or_else(local);
@@ -94,6 +99,8 @@ impl Identity {
             // A Buildkite build that was asked for by branch says HEAD until somebody resolves it: no commit's name.
             commit: found(&flags.commit, ["--commit", "PANNIER_COMMIT"], |s| s.commit)
                 .filter(|found| found.text != "HEAD"),
+            label: theirs(|s| s.label),
+            number: theirs(|s| s.number),
         }
     }
 

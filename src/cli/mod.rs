@@ -4,6 +4,7 @@
 //! May import: everything; `embedded` alone names both agent side and controller side.
 
 mod args;
+mod artifact;
 mod completions;
 mod connect;
 mod copy;

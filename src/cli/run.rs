@@ -6,7 +6,8 @@ use clap::Parser;
 
 use super::args::{Cli, Command};
 use super::{
-    completions, copy, export, gc, import, list, rm, serve, show, signals, stash, token, ui, unstash, verify,
+    artifact, completions, copy, export, gc, import, list, rm, serve, show, signals, stash, token, ui,
+    unstash, verify,
 };
 
 /// Runs the command that the process was started with.
@@ -20,6 +21,7 @@ pub fn main() -> ExitCode {
     let outcome = match &cli.command {
         Command::Stash(args) => stash::run(global, args),
         Command::Unstash(args) => unstash::run(global, args),
+        Command::Artifact(args) => artifact::run(global, args),
         Command::List(args) => list::run(global, args),
         Command::Show(args) => show::run(global, args),
         Command::Rm(args) => rm::run(global, args),

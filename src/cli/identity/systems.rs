@@ -19,6 +19,9 @@ pub(super) struct System {
     pub(super) shard: Ways,
     pub(super) branch: Ways,
     pub(super) commit: Ways,
+    /// What people call the step, and the build, beside their names above.
+    pub(super) label: Ways,
+    pub(super) number: Ways,
     /// Earlier builds: how this one came from it, its project if it may be another, its build.
     origins: &'static [(&'static str, Ways, &'static str)],
 }
@@ -37,6 +40,8 @@ pub(super) const SYSTEMS: [System; 4] = [
         shard: &["BUILDKITE_PARALLEL_JOB"],
         branch: &["BUILDKITE_BRANCH"],
         commit: &["BUILDKITE_COMMIT"],
+        label: &["BUILDKITE_LABEL"],
+        number: &["BUILDKITE_BUILD_NUMBER"],
         origins: &[
             ("rebuilt from", &[], "BUILDKITE_REBUILT_FROM_BUILD_ID"),
             (
@@ -61,6 +66,8 @@ pub(super) const SYSTEMS: [System; 4] = [
         // In a pull request REF_NAME is `42/merge`.
         branch: &["GITHUB_HEAD_REF", "GITHUB_REF_NAME"],
         commit: &["GITHUB_SHA"],
+        label: &[],
+        number: &["GITHUB_RUN_NUMBER"],
         origins: &[],
     },
     System {
@@ -75,6 +82,8 @@ pub(super) const SYSTEMS: [System; 4] = [
         shard: &["CI_NODE_INDEX"],
         branch: &["CI_COMMIT_REF_NAME"],
         commit: &["CI_COMMIT_SHA"],
+        label: &[],
+        number: &["CI_PIPELINE_IID"],
         origins: &[],
     },
     System {
@@ -89,6 +98,8 @@ pub(super) const SYSTEMS: [System; 4] = [
         shard: &[],
         branch: &["BRANCH_NAME"],
         commit: &["GIT_COMMIT"],
+        label: &[],
+        number: &[],
         origins: &[],
     },
 ];
