@@ -111,8 +111,9 @@ pub(super) fn announce<'a>(
     tasks: &Sender<Task<'a>>,
     ended: &Sender<Ended>,
 ) {
+    let patience = line.patience();
     loop {
-        let batch = gather(hashed, MAX_ARTIFACTS);
+        let batch = gather(hashed, MAX_ARTIFACTS, patience);
         if batch.is_empty() || line.is_over() {
             return;
         }

@@ -9,7 +9,7 @@ use crate::protocol::artifact::{ArtifactState, FinishArtifact, FinishedArtifact,
 
 use super::error::ArtifactError;
 use super::ready::Ready;
-use super::upload::{Line, UploadedArtifact, gather};
+use super::upload::{GATHER, Line, UploadedArtifact, gather};
 
 /// An upload that has ended on the agent's side.
 pub(super) struct Ended {
@@ -53,7 +53,7 @@ impl Ended {
 /// Ends uploads until no more come.
 pub(super) fn end_uploads(line: &Line<'_>, ended: &Receiver<Ended>) {
     loop {
-        let batch = gather(ended, MAX_ARTIFACTS);
+        let batch = gather(ended, MAX_ARTIFACTS, Some(GATHER));
         if batch.is_empty() {
             return;
         }

@@ -24,7 +24,9 @@ use super::ready::{Budget, Ready};
 use super::send::{Task, send};
 
 /// How long a request waits for more to be asked about.
-const GATHER: Duration = Duration::from_millis(50);
+pub(super) const GATHER: Duration = Duration::from_millis(50);
+/// A request about files of so many bytes together waits until all are hashed, or it is full: it takes no time to speak of.
+const SMALL_BYTES: u64 = 64 << 20;
 /// Files that are hashed and wait to be announced.
 const HASHED_AHEAD: usize = MAX_ARTIFACTS;
 /// What is announced and waits to be sent.
@@ -162,6 +164,12 @@ impl Line<'_> {
         self.progress.stop.is_stopped() || self.lock_failure().is_some()
     }
 
+    /// How long an announcement waits for more files.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let bytes: u64 = self.request.found.iter().map(Found::len).sum();
+        (bytes > SMALL_BYTES).then_some(GATHER)
+    }
+
     /// Ends the run with that error, unless another came first.
     pub(super) fn fail(&self, error: ArtifactError) {
         self.lock_failure().get_or_insert(error);
@@ -190,13 +198,17 @@ impl Line<'_> {
     }
 }
 
-/// What comes within a moment of the first, at most `most`; nothing once the channel is closed and empty.
-pub(super) fn gather<T>(receiver: &Receiver<T>, most: usize) -> Vec<T> {
+/// What comes within `moment` of the first, or until no more can, at most `most`; nothing once the channel is closed and empty.
+pub(super) fn gather<T>(receiver: &Receiver<T>, most: usize, moment: Option<Duration>) -> Vec<T> {
     let mut gathered: Vec<T> = receiver.recv().into_iter().collect();
-    let until = Instant::now() + GATHER;
+    let until = moment.map(|moment| Instant::now() + moment);
+    let next = || match until {
+        Some(until) => receiver.recv_deadline(until).ok(),
+        None => receiver.recv().ok(),
+    };
     while !gathered.is_empty()
         && gathered.len() < most
-        && let Ok(next) = receiver.recv_deadline(until)
+        && let Some(next) = next()
     {
         gathered.push(next);
     }
