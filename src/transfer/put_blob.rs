@@ -10,8 +10,8 @@ use crc_fast::CrcAlgorithm;
 use fs_err as fs;
 
 use crate::http::{Bytes, Cause, FileRange, Method, Request, Response};
-use crate::model::SignedUrl;
 use crate::model::signed_url::file_path;
+use crate::model::{SignedUrl, Stop};
 
 use super::blob_error::BlobError;
 use super::gate::Gate;
@@ -61,12 +61,13 @@ impl Payload {
 pub fn put_blob(
     transport: &Transport,
     gate: &Gate,
+    stop: &Stop,
     url: &SignedUrl,
     payload: &Payload,
     renew: impl Fn() -> Result<SignedUrl, RemoteError>,
 ) -> Result<String, BlobError> {
     if let Some(path) = file_path(url) {
-        put_file(&path, payload)?;
+        put_file(&path, payload, stop)?;
         return Ok(String::new());
     }
     let http = transport.http().filter(|_| url.scheme().starts_with("http"));
@@ -114,9 +115,9 @@ fn etag(response: &Response) -> String {
 }
 
 /// Writes beside `path`, makes it durable, and gives it its name only then, if it is what was announced.
-fn put_file(path: &Path, payload: &Payload) -> Result<(), BlobError> {
+fn put_file(path: &Path, payload: &Payload, stop: &Stop) -> Result<(), BlobError> {
     let part = beside(path)?;
-    let written = write_durably(&part, payload).and_then(|()| match publish(&part, path) {
+    let written = write_durably(&part, payload, stop).and_then(|()| match publish(&part, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             // Best effort: what stays is swept as unfinished.
             let _ = fs::remove_file(&part);
@@ -130,7 +131,7 @@ fn put_file(path: &Path, payload: &Payload) -> Result<(), BlobError> {
     written
 }
 
-fn write_durably(part: &Path, payload: &Payload) -> Result<(), BlobError> {
+fn write_durably(part: &Path, payload: &Payload, stop: &Stop) -> Result<(), BlobError> {
     let mut target = fs::OpenOptions::new().write(true).create_new(true).open(part)?;
     match payload {
         Payload::Bytes(bytes) => target.write_all(bytes)?,
@@ -139,6 +140,9 @@ fn write_durably(part: &Path, payload: &Payload) -> Result<(), BlobError> {
             let mut piece = vec![0; PIECE_BYTES];
             let mut done = 0;
             while done < *len {
+                if stop.is_stopped() {
+                    return Err(BlobError::File(io::ErrorKind::Interrupted.into()));
+                }
                 let want = usize::try_from(len - done).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
                 let piece = &mut piece[..want];
                 file.read_exact_at(piece, start + done).map_err(|_| BlobError::Changed)?;
@@ -161,7 +165,7 @@ mod tests {
 
     fn send(url: &SignedUrl, payload: &Payload) -> Result<String, BlobError> {
         let transport = Transport::files();
-        put_blob(&transport, &transport.blobs(None), url, payload, || unreachable!())
+        put_blob(&transport, &transport.blobs(None), &Stop::default(), url, payload, || unreachable!())
     }
 
     #[test]

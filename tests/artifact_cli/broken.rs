@@ -4,13 +4,16 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pannier::agent::artifact::{ArtifactError, UploadedArtifacts, download, upload};
 use pannier::cli::embedded::Embedded;
 use pannier::model::progress::Progress;
+use pannier::model::{SignedUrl, Stop};
 use pannier::protocol::artifact::{ArtifactQuery, ArtifactState};
 use pannier::transfer::ArtifactRemote;
+use pannier::transfer::put_blob::{Payload, put_blob};
 
 use crate::bed::Bed;
 use crate::meddling::{Answers, Meddling, SIGNATURE, download_to, upload_of};
@@ -163,6 +166,21 @@ fn a_download_goes_on_after_breaks_and_ended_urls() {
     ["one", "two", "three"]
         .iter()
         .for_each(|name| assert!(fs::read(out.join(name)).unwrap() == scene.file(name)));
+}
+
+/// Proves that a file that ends while it is sent is at fault itself: nobody tries for minutes.
+#[test]
+fn a_file_that_ends_while_it_is_sent_is_not_tried_again() {
+    let scene = Scene::new(|_, _| Act::Store);
+    let file = Arc::new(fs::File::open(scene.folder.path().join("two")).unwrap());
+    let payload = Payload::File { file, start: 0, len: 3_000_001, crc32c: 0 };
+    let url = SignedUrl::new(scene.store.url("x9?sig=1"));
+    let transport = scene.answers.transport();
+    let sent =
+        put_blob(transport, &transport.blobs(None), &Stop::default(), &url, &payload, || unreachable!());
+    let error = sent.unwrap_err().to_string();
+    assert!(error.contains("could not be read while it was sent"), "{error}");
+    assert!(scene.arrived("x9").is_empty() && scene.store.seen().len() == 1);
 }
 
 /// Proves that what is not what was announced never gets its name, whoever altered it.

@@ -4,7 +4,6 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -273,13 +272,13 @@ impl Collector<'_> {
             Ok(Some(Taken::Artifact(kind))) => {
                 let found = Found { path: path.clone(), absolute: absolute.to_owned(), kind };
                 if self.paths.insert(path.clone(), found).is_some() {
-                    self.problem(path, "two files have this path; the first one is left out", true);
+                    self.problem(&path, "two files have this path; the first one is left out", true);
                 }
             }
             Ok(Some(Taken::Folder)) => drop(self.folders.insert(path)),
-            Ok(Some(Taken::Other(what))) => self.problem(path, what, false),
+            Ok(Some(Taken::Other(what))) => self.problem(&path, what, false),
             Ok(None) => {}
-            Err(error) => self.problem(path, &error.to_string(), true),
+            Err(error) => self.problem(&path, &error.to_string(), true),
         }
     }
 
@@ -318,7 +317,7 @@ impl Collector<'_> {
             }
             Ok(path) => return Some(path.to_owned()),
         };
-        self.problem(printable(bytes), &what, true);
+        self.problems.push(Problem { path: printable(bytes), what, is_error: true });
         None
     }
 
@@ -327,10 +326,12 @@ impl Collector<'_> {
             Some(b"") | None => self.folder.as_os_str().as_bytes().to_vec(),
             Some(path) => path.to_vec(),
         };
-        self.problem(printable(&path), &error.to_string(), true);
+        let what = error.to_string();
+        self.problems.push(Problem { path: printable(&path), what, is_error: true });
     }
 
-    fn problem(&mut self, path: String, what: &str, is_error: bool) {
+    fn problem(&mut self, path: &str, what: &str, is_error: bool) {
+        let path = printable(path.as_bytes());
         self.problems.push(Problem { path, what: what.to_owned(), is_error });
     }
 
@@ -362,6 +363,7 @@ fn plain_kind(metadata: &std::fs::Metadata) -> Taken {
     }
 }
 
-fn printable(bytes: &[u8]) -> String {
-    Printable(OsStr::from_bytes(bytes).as_bytes().into()).to_string()
+/// A path as people may read it.
+pub(super) fn printable(bytes: &[u8]) -> String {
+    Printable(bytes.into()).to_string()
 }

@@ -16,6 +16,7 @@ use crate::transfer::get_blob::BlobSource;
 use crate::transfer::{ArtifactRemote, BlobError};
 use crate::workspace::beneath::Folder;
 
+use super::collect::printable;
 use super::destination::Placement;
 use super::error::ArtifactError;
 use super::fetch::{FetchError, Fetched, PIECE_BYTES, fetch, is_there, link, make_folders};
@@ -151,7 +152,7 @@ impl Run<'_> {
                 Err(FetchError::Stopped) => return,
                 Err(FetchError::Blob(error)) if error.is_stop() => return,
                 Err(FetchError::Blob(source)) if is_away(&source) => {
-                    let error = ArtifactError::Fetch { path: artifact.path.clone(), source };
+                    let error = ArtifactError::Fetch { path: printable(artifact.path.as_bytes()), source };
                     self.lock_failure().get_or_insert(error);
                 }
                 Err(error) => self.problem(&artifact.path, said(&error)),
@@ -202,7 +203,8 @@ impl Run<'_> {
     }
 
     fn problem(&self, path: &str, what: String) {
-        self.lock().problems.push(Problem { path: path.to_owned(), what, is_error: true });
+        let path = printable(path.as_bytes());
+        self.lock().problems.push(Problem { path, what, is_error: true });
     }
 
     fn is_over(&self) -> bool {

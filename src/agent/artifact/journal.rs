@@ -6,6 +6,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
@@ -13,6 +14,9 @@ use rustix::fs::{FlockOperation, flock};
 use crate::model::Digest;
 use crate::model::wire::Writer;
 use crate::protocol::artifact::{ArtifactId, SentPart};
+
+/// An upload that nobody goes on with is over long before its journal is this old.
+const KEPT_FOR: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 /// A journal, or nothing where none can be kept.
 pub(super) struct PartsJournal(Option<(PathBuf, fs::File)>);
@@ -58,6 +62,7 @@ impl PartsJournal {
 fn lock_and_read(path: &Path, id: &ArtifactId) -> io::Result<(fs::File, Vec<SentPart>)> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
+        sweep(folder);
     }
     let mut file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     flock(file.file(), FlockOperation::NonBlockingLockExclusive)?;
@@ -78,6 +83,17 @@ fn lock_and_read(path: &Path, id: &ArtifactId) -> io::Result<(fs::File, Vec<Sent
     sent.sort_unstable_by_key(|part| part.number);
     sent.dedup_by_key(|part| part.number);
     Ok((file, sent))
+}
+
+/// Removes what uploads left that never went on. Best effort: it is a cache.
+fn sweep(folder: &Path) {
+    let is_old = |entry: &fs::DirEntry| {
+        let age = entry.metadata().ok().and_then(|metadata| metadata.modified().ok()?.elapsed().ok());
+        entry.path().extension().is_some_and(|extension| extension == "parts") && age > Some(KEPT_FOR)
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).filter(is_old) {
+        let _ = fs::remove_file(entry.path());
+    }
 }
 
 fn part(line: &str) -> Option<SentPart> {
@@ -109,6 +125,10 @@ mod tests {
         journal.sent(&part(4));
         drop(journal);
         assert_eq!(open("one").1, [part(1), part(2), part(4)]);
+        let old = folder.path().join("old.parts");
+        let file = fs::File::create(&old).unwrap();
+        file.set_modified(std::time::SystemTime::now() - 2 * KEPT_FOR).unwrap();
+        assert!(open("two").1.is_empty() && !old.exists() && path.exists(), "what is old goes");
         assert!(open("two").1.is_empty() && open("one").1.is_empty(), "of another artifact it says nothing");
     }
 }

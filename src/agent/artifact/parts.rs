@@ -98,7 +98,7 @@ impl<'a> PartsUpload<'a> {
         let sign = || first(line.remote.sign_parts(&self.id, &[PartIntent { number, len, crc32c }])?);
         let url = sign().map_err(BlobError::Renew)?;
         let payload = Payload::File { file: Arc::clone(&self.file), start, len, crc32c };
-        let sent = put_blob(line.remote.transport(), &line.gate, &url, &payload, sign);
+        let sent = put_blob(line.remote.transport(), &line.gate, &line.progress.stop, &url, &payload, sign);
         if !self.is_unchanged() {
             return Err(BlobError::Changed);
         }

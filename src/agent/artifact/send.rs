@@ -11,6 +11,7 @@ use crate::transfer::remote::RemoteErrorKind;
 use crate::transfer::{BlobError, RemoteError};
 use crate::workspace::beneath::stat_of;
 
+use super::collect::printable;
 use super::error::ArtifactError;
 use super::finish::Ended;
 use super::hash::open;
@@ -68,11 +69,11 @@ fn settle(line: &Line<'_>, path: &str, sent: Result<(), BlobError>) -> Option<Op
     match error {
         // Tried for as long as is worth it: the next file would fare no better.
         BlobError::Http(ref cause) if cause.is_retryable() => {
-            line.fail(ArtifactError::Send { path: path.to_owned(), source: error });
+            line.fail(ArtifactError::Send { path: printable(path.as_bytes()), source: error });
             None
         }
         BlobError::Renew(RemoteError { kind: RemoteErrorKind::Unavailable, .. }) => {
-            line.fail(ArtifactError::Send { path: path.to_owned(), source: error });
+            line.fail(ArtifactError::Send { path: printable(path.as_bytes()), source: error });
             None
         }
         error => Some(Some(error.to_string())),
@@ -88,7 +89,14 @@ fn send_whole(line: &Line<'_>, id: &ArtifactId, put: &SignedUrl, ready: &Ready<'
     let transport = line.remote.transport();
     if let Some(kept) = &ready.kept {
         let _permit = line.gate.enter(kept.len());
-        put_blob(transport, &line.gate, put, &Payload::Bytes(kept.bytes.clone()), renew)?;
+        put_blob(
+            transport,
+            &line.gate,
+            &line.progress.stop,
+            put,
+            &Payload::Bytes(kept.bytes.clone()),
+            renew,
+        )?;
     } else {
         let _permit = line.gate.enter(STREAMED_BYTES);
         let file = Arc::new(open(&line.request.found[ready.index].absolute)?);
@@ -97,7 +105,7 @@ fn send_whole(line: &Line<'_>, id: &ArtifactId, put: &SignedUrl, ready: &Ready<'
             return Err(BlobError::Changed);
         }
         let payload = Payload::File { file: Arc::clone(&file), start: 0, len, crc32c: ready.crc32c };
-        let sent = put_blob(transport, &line.gate, put, &payload, renew);
+        let sent = put_blob(transport, &line.gate, &line.progress.stop, put, &payload, renew);
         // A store may have noticed too, in words that say less.
         if !is_same()? {
             return Err(BlobError::Changed);

@@ -17,7 +17,7 @@ use crate::transfer::ArtifactRemote;
 use crate::transfer::gate::Gate;
 
 use super::announce::{announce, read_files};
-use super::collect::Found;
+use super::collect::{Found, printable};
 use super::error::ArtifactError;
 use super::finish::{Ended, end_uploads};
 use super::ready::{Budget, Ready};
@@ -177,7 +177,7 @@ impl Line<'_> {
 
     /// Names a file that cannot be sent.
     pub(super) fn problem(&self, index: usize, what: String) {
-        let path = self.request.found[index].path.clone();
+        let path = printable(self.request.found[index].path.as_bytes());
         self.progress.done_entries.add(1);
         self.uploaded().problems.push(Problem { path, what, is_error: true });
     }

@@ -4,7 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::exit::HELP;
+/// Ends every verb's help. What is sent or fetched is each file by itself, other than a stash.
+const HELP: &str = "\
+Exit codes:
+  0  done
+  1  failed; files that were sent or fetched by then are there, the others are as they were
+  2  wrong usage
+  3  done, but not everything: what could not be sent or fetched is named
+  4  nothing matches
+130, 143  stopped by SIGINT, SIGTERM: no file is half-written, and the same command goes on";
 
 const UPLOAD_ABOUT: &str = "\
 Send files of this job as artifacts of its build.
