@@ -230,6 +230,26 @@ fn a_file_that_changes_before_it_is_sent_is_never_finished() {
     }
 }
 
+/// The same where the store takes whatever comes: the agent itself notices, before and behind the bytes.
+#[test]
+fn a_file_that_changes_is_noticed_where_the_store_does_not() {
+    for (part_bytes, len) in [(None, 2_000_000), (None, 2_000_001), (Some(1_000_000), 2_000_000)] {
+        let Scene { folder, store: _store, mut answers } = Scene::new(|_, _| Act::Store);
+        answers.part_bytes = part_bytes;
+        let target = folder.path().join("turns");
+        fs::write(&target, noise(2, 2_000_000)).unwrap();
+        let meddling = Meddling {
+            inner: answers,
+            after_create: Box::new(move || fs::write(&target, noise(3, len)).unwrap()),
+        };
+        let uploaded =
+            upload(&meddling, &upload_of(folder.path(), &["turns"]), &Progress::default()).unwrap();
+        let [problem] = &uploaded.problems[..] else { panic!("{:?}", uploaded.artifacts) };
+        assert!(problem.what.contains("changed"), "{problem:?}");
+        assert!(meddling.inner.finished.lock().unwrap()[0].failed);
+    }
+}
+
 fn flip(path: &Path) {
     let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
     let mut byte = [0];
