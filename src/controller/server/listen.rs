@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
+use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::RustlsConfig;
 
 use crate::controller::caller::Caller;
@@ -105,6 +106,8 @@ pub fn serve(serving: Serving, listen: &Listen, started: impl FnOnce(SocketAddr)
         match &listen.tls {
             None => {
                 let server = axum_server::from_tcp(listener).map_err(ServeError::Run)?;
+                // An answer's head goes before its body, which would otherwise wait until the other side has acknowledged it.
+                let server = server.acceptor(NoDelayAcceptor::new());
                 server.handle(handle).serve(app).await.map_err(ServeError::Run)
             }
             Some(tls) => {
@@ -113,6 +116,7 @@ pub fn serve(serving: Serving, listen: &Listen, started: impl FnOnce(SocketAddr)
                         ServeError::Tls { certificate: tls.certificate.clone(), key: tls.key.clone(), source }
                     })?;
                 let server = axum_server::from_tcp_rustls(listener, config).map_err(ServeError::Run)?;
+                let server = server.map(|acceptor| acceptor.acceptor(NoDelayAcceptor::new()));
                 server.handle(handle).serve(app).await.map_err(ServeError::Run)
             }
         }
