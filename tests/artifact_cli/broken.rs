@@ -310,3 +310,31 @@ fn a_store_that_is_away_is_waited_for_until_a_signal_comes() {
     bed.upload(&["a"]);
     assert_eq!(bed.found("*", &[]), ["a", "a"]);
 }
+
+/// Proves that a download that is cut short leaves nothing half-written, and that the same command then goes on.
+#[test]
+fn a_download_that_is_stopped_leaves_nothing_half_written() {
+    let Some(bed) = Bed::on_seaweedfs("artifact-stopped") else { return };
+    let proxy = bed.proxy.as_ref().unwrap();
+    bed.write("small", "small");
+    bed.write("large", noise(1, 20_000_000));
+    bed.upload(&["*"]);
+    let out = bed.folder("out");
+    proxy.go_down();
+    for (signal, code) in [("-INT", Some(130)), ("-TERM", Some(143)), ("-KILL", None)] {
+        let mut command = bed.command(&["download", "*", "out"]);
+        let waiting = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(700));
+        let pid = waiting.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        let done = waiting.wait_with_output().unwrap();
+        assert_eq!(done.status.code(), code, "{}", String::from_utf8_lossy(&done.stderr));
+        let named = files(&out).into_iter().filter(|path| !path.to_string_lossy().ends_with(".part"));
+        assert_eq!(named.count(), 0, "nothing has a name before it is whole");
+        let left = files(&out).len();
+        assert!(left == 0 || code.is_none(), "{signal} leaves {left} unfinished files");
+    }
+    proxy.come_back();
+    bed.run(&["download", "*", "out"]).exits(0);
+    assert_eq!(fs::read(out.join("large")).unwrap(), noise(1, 20_000_000));
+}
