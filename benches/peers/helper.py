@@ -1,4 +1,4 @@
-"""What benches/peers/run and served cannot say in bash: timing with peak memory, comparing trees, changing files, medians."""
+"""What benches/peers/run, served and artifacts cannot say in bash: timing with peak memory, comparing trees, changing files, medians."""
 
 import hashlib
 import json
@@ -89,6 +89,19 @@ def million(root):
                 out.write(body[: 100 + number % 1000])
 
 
+def files(small, count, large, gib):
+    """`count` files of 4 KiB in folders of a hundred, and one of `gib` GiB; content that nobody has seen before."""
+    for number in range(int(count)):
+        folder = os.path.join(small, f"{number // 100:04}")
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, f"{number:06}.bin"), "wb") as out:
+            out.write(os.urandom(4096))
+    os.makedirs(large)
+    with open(os.path.join(large, "large.bin"), "wb") as out:
+        for _ in range(int(gib) * 64):
+            out.write(os.urandom(16 << 20))
+
+
 def folder_bytes(root):
     paths = (os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names)
     return sum(os.lstat(path).st_size for path in paths)
@@ -121,6 +134,19 @@ def served(log, title):
         ratios = [a / b for a, b in zip(over, own)]
         print(f"| {phase} | {statistics.median(over):.2f} | {statistics.median(own):.2f} "
               f"| {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |")
+
+
+def artifacts(log, count):
+    """Medians over the whole rounds of each step's time by buildkite-agent's, as Markdown."""
+    rounds, steps = whole_rounds(log)
+    print(f"\n### Artifacts ({rounds} rounds, {count} small files)\n")
+    print("| step | pannier, s | buildkite-agent, s | times as fast: median (range) |\n|---|---|---|---|")
+    for step in ("small up", "small up again", "small down", "large up", "large down"):
+        own, other = ([line["seconds"] for line in steps[f"{who} {step}"]] for who in ("pannier", "agent"))
+        ratios = [b / a for a, b in zip(own, other)]
+        print(f"| {step} | {statistics.median(own):.2f} | {statistics.median(other):.2f} "
+              f"| {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |")
+    print(f"| largest peak memory, MiB | {max(line['peak_kib'] for lines in steps.values() for line in lines) / 1024:.0f} | | |")
 
 
 def table(log, title):
@@ -169,7 +195,8 @@ def main(verb, *arguments):
     elif verb == "change":
         change(arguments[0], int(arguments[1]))
     else:
-        {"same": same, "million": million, "table": table, "served": served}[verb](*arguments)
+        {"same": same, "million": million, "table": table, "served": served, "files": files,
+         "artifacts": artifacts}[verb](*arguments)
 
 
 main(*sys.argv[1:])

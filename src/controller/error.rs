@@ -139,6 +139,9 @@ pub enum ControllerError {
     /// The kernel gave no random bytes for a pack's name.
     #[error("no name could be made for a pack")]
     Random(#[source] getrandom::Error),
+    /// Content that an agent sent through this process could not be handed on.
+    #[error("the store did not take what was to be relayed")]
+    Relay(#[source] crate::http::HttpError),
     /// The data folder cannot be made or read.
     #[error("cannot use the data folder {path}")]
     Folder {
@@ -179,7 +182,7 @@ impl ControllerError {
             Self::Ledger(LedgerError::Corrupt { .. } | LedgerError::PackGone(_)) => ErrorKind::Damaged,
             Self::Ledger(LedgerError::NewerSchema { .. }) => ErrorKind::Refused,
             Self::Store(StoreError::Range { .. }) => ErrorKind::Damaged,
-            Self::Folder { .. } | Self::Random(_) | Self::Ledger(_) | Self::Store(_) => {
+            Self::Folder { .. } | Self::Random(_) | Self::Relay(_) | Self::Ledger(_) | Self::Store(_) => {
                 ErrorKind::Unavailable
             }
         }
@@ -203,7 +206,7 @@ impl ControllerError {
         match self {
             Self::Ledger(LedgerError::Database { .. }) => "the ledger cannot be read or written now".into(),
             Self::Ledger(error) => error.to_string(),
-            Self::Store(_) => "the store cannot be read or written now".into(),
+            Self::Store(_) | Self::Relay(_) => "the store cannot be read or written now".into(),
             other => other.to_string(),
         }
     }

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION};
 
 use crate::model::Stop;
 
@@ -77,6 +77,9 @@ fn prepare(
         builder = builder.body(reqwest::Body::wrap(FileBody::new(file.clone(), activity.clone())));
     } else if !request.body.is_empty() {
         builder = builder.body(reqwest::Body::wrap(Parts::new(request.body, activity.clone())));
+    } else if request.method == reqwest::Method::PUT {
+        // RFC 9110, §8.6: a server may take one without a length for one that lacks its body, and stores do.
+        builder = builder.header(CONTENT_LENGTH, "0");
     }
     builder.build().map_err(cause)
 }

@@ -1,4 +1,5 @@
 //! A served controller, and a plain HTTP client of its API. No test.
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::support::Sandbox;
+use crate::support::proxy::Proxy;
 use crate::support::served::Served;
 use crate::support::servers::{BUCKET, Server, azurite, azurite_variables, seaweedfs, seaweedfs_variables};
 
@@ -76,8 +78,24 @@ impl Api {
         Some(Self::of(sandbox, served, Compares::Puts, Some(store)))
     }
 
+    /// One on SeaweedFS by way of a proxy that can be cut.
+    pub(crate) fn on_cut_seaweedfs(test: &str) -> Option<(Self, Proxy)> {
+        let store = seaweedfs(test)?;
+        let proxy = Proxy::to(store.port);
+        let sandbox = Sandbox::new();
+        let mut variables = seaweedfs_variables(&store);
+        for (name, value) in &mut variables {
+            if *name == "AWS_ENDPOINT_URL" {
+                *value = format!("http://127.0.0.1:{}", proxy.port);
+            }
+        }
+        let url = format!("s3://{BUCKET}/{test}");
+        let served = Served::start_with(&sandbox, "data", &["--store", &url], &variables);
+        Some((Self::of(sandbox, served, Compares::Puts, Some(store)), proxy))
+    }
+
     /// One on azurite.
-    fn on_azurite(test: &str) -> Option<Self> {
+    pub(crate) fn on_azurite(test: &str) -> Option<Self> {
         let store = azurite(test)?;
         let sandbox = Sandbox::new();
         let url = format!("az://{BUCKET}/{test}");

@@ -118,6 +118,7 @@ impl ArtifactLedger for GuardedLedger {
         fn delete_artifact(access: &Access, id: &ArtifactId) -> Option<bool>;
         fn delete_below(access: &Access, build: &BuildId, path: &str) -> u64;
         fn search_artifacts(access: &Access, search: &ArtifactSearch<'_>) -> Option<FoundRows>;
+        fn build_numbered(access: &Access, project: &str, number: &str) -> Option<BuildId>;
         fn copy_build(access: &Access, from: &BuildId, to: &BuildId, now: i64) -> Copied;
         fn clear_stashes(access: &Access, build: &BuildId) -> u64;
         fn blob(name: [u8; 16]) -> Option<BlobRow>;

@@ -54,7 +54,8 @@ conformance! {
     blobs: content_is_shared_within_what_one_may_read, a_blob_goes_with_its_last_artifact,
         abandoned_uploads_expire, days_end, a_build_is_copied_with_its_artifacts, stashes_are_cleared_alone;
     searches: the_newest_of_a_path_is_found, pages_follow_each_other, steps_and_attempts_are_told_apart,
-        the_newest_build_that_fits_is_found;
+        the_newest_build_that_fits_is_found,
+        a_build_is_found_by_its_number;
     browse: projects_and_builds_are_counted, what_nobody_may_read_is_not_listed, long_lists_come_in_parts;
     stashes: names_are_found_listed_and_forgotten, a_build_is_copied_by_reference, a_reader_holds_its_packs;
 }

@@ -196,3 +196,22 @@ pub(crate) fn the_newest_build_that_fits_is_found(ledger: &dyn Ledger) {
     scene.end(session);
     assert_eq!(found(newest("p")).as_deref(), Some("7"));
 }
+
+/// Proves that a build is found by the number that its agents told, the newest of several, and in the read scopes alone.
+pub(crate) fn a_build_is_found_by_its_number(ledger: &dyn Ledger) {
+    let scene = Scene::new(ledger);
+    let numbered = |at: &str| {
+        let facts = BuildFacts { number: Some("7".into()), ..BuildFacts::default() };
+        scene.announce_as(at, &job("j"), &facts, &[file("a", 1)]);
+    };
+    let found = |scene: &Scene<'_>, number: &str| {
+        scene.ledger.build_numbered(&scene.access, &build("x").project, number).unwrap()
+    };
+    numbered("first");
+    assert_eq!(found(&scene, "7"), Some(build("first")));
+    numbered("second");
+    assert_eq!(found(&scene, "7"), Some(build("second")));
+    assert_eq!(found(&scene, "8"), None);
+    let elsewhere = Scene::reading(ledger, "elsewhere", &[]);
+    assert_eq!(found(&elsewhere, "7"), None);
+}

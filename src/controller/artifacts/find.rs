@@ -64,6 +64,22 @@ impl Controller {
         self.info(self.readable_artifact(caller, id)?, true)
     }
 
+    /// A build by its id, or else by the number that people call it.
+    pub fn build_called(
+        &self,
+        caller: &Caller,
+        project: &str,
+        name: &str,
+    ) -> Result<BuildId, ControllerError> {
+        let named = BuildId { project: project.to_owned(), build: name.to_owned() };
+        caller.require_read(&named)?;
+        if self.ledger.build(&caller.access, &named)?.is_some() {
+            return Ok(named);
+        }
+        let numbered = self.ledger.build_numbered(&caller.access, project, name)?;
+        numbered.ok_or(ControllerError::NoBuild(named))
+    }
+
     /// Deletes an artifact; `false` if it was deleted or over before.
     pub fn delete_artifact(&self, caller: &Caller, id: &ArtifactId) -> Result<bool, ControllerError> {
         self.own_artifact(caller, id)?;

@@ -59,7 +59,7 @@ impl Controller {
                 row.path, blob.len
             )));
         }
-        if !self.store.has_parts() {
+        if !self.store.has_plain_parts() {
             return Ok(None);
         }
         let (upload, object) = (self.upload_of(&blob)?, ObjectName::blob(blob.name));
@@ -67,7 +67,8 @@ impl Controller {
         for (number, &len) in (1..).zip(lens) {
             let part = PartIntent { number, len, crc32c: 0 };
             let url = self.store.sign_part(object, &upload, &part, offset, false)?;
-            if !url.headers.is_empty() {
+            // Every client tells the length.
+            if url.headers.keys().any(|name| name != "content-length") {
                 return Ok(None);
             }
             urls.push(url);

@@ -58,6 +58,13 @@ pub trait ArtifactLedger {
         access: &Access,
         search: &ArtifactSearch<'_>,
     ) -> Result<Option<FoundRows>, LedgerError>;
+    /// The newest build of a project that somebody calls by that number.
+    fn build_numbered(
+        &self,
+        access: &Access,
+        project: &str,
+        number: &str,
+    ) -> Result<Option<BuildId>, LedgerError>;
     /// Gives every stash and every finished artifact of one build to another, by reference. Repeated, it adds none.
     fn copy_build(
         &self,

@@ -20,6 +20,8 @@ pub(super) enum Failure {
     Unauthorized,
     /// The message makes no sense.
     Malformed(String),
+    /// The message makes sense, and what it asks for cannot be.
+    Unprocessable(String),
     /// As many requests are under way as this server takes.
     Busy,
     /// A pre-signed URL that does not count: altered, expired, or for something else.
@@ -54,6 +56,9 @@ impl Failure {
                 return (StatusCode::UNAUTHORIZED, refusal);
             }
             Self::Malformed(why) => (StatusCode::BAD_REQUEST, RefusalKind::Refused, why.as_str()),
+            Self::Unprocessable(why) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, RefusalKind::Refused, why.as_str())
+            }
             Self::Busy => {
                 (StatusCode::SERVICE_UNAVAILABLE, RefusalKind::Unavailable, "the controller is busy")
             }

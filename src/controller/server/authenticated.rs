@@ -1,4 +1,4 @@
-//! The caller of a request, by its token. Everything under `/v1` asks for one; what it may do the controller decides.
+//! The caller of a request, by its token. Everything under `/v1`, `/v2` and `/v3` asks for one; what it may do the controller decides.
 
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ impl FromRequestParts<Arc<Server>> for Authenticated {
     async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Failure> {
         let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let (scheme, token) = header.and_then(|value| value.split_once(' ')).ok_or(Failure::Unauthorized)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
+        // `Token` is what a Buildkite agent says.
+        if !["bearer", "token"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
             return Err(Failure::Unauthorized);
         }
         let (token, state) = (token.trim().to_owned(), Arc::clone(server));

@@ -9,6 +9,7 @@ use crate::controller::error::ControllerError;
 use crate::controller::open::Controller;
 
 use super::answer::Failure;
+use super::buildkite::Relays;
 use super::metrics::Metrics;
 use super::objects::Objects;
 use super::tokens::Tokens;
@@ -29,6 +30,8 @@ pub(super) struct Server {
     at_work: Arc<Semaphore>,
     /// Whether the server itself speaks TLS.
     pub(super) tls: bool,
+    /// Content of foreign agents on its way through.
+    pub(super) relays: Relays,
     /// Places for files and tarballs on their way to browsers.
     pub(super) streams: Arc<Semaphore>,
 }
@@ -44,7 +47,7 @@ impl Server {
         let metrics = Metrics::default();
         controller.ledger.observe(metrics.ledger_observer());
         let streams = Arc::new(Semaphore::new(STREAMS));
-        Self { controller, tokens, metrics, objects, at_work, tls, streams }
+        Self { controller, tokens, metrics, objects, at_work, tls, relays: Relays::default(), streams }
     }
 
     /// Runs `work` on a blocking thread, once one of the places is free.

@@ -11,6 +11,7 @@ use crate::controller::ledger::{Access, Ledger, ScopeId};
 use crate::protocol::build::check_label;
 use crate::protocol::{IssuedToken, TokenRequest};
 
+use super::buildkite::TicketKey;
 use super::key::ServerKey;
 use super::ui::ReportKey;
 
@@ -50,6 +51,8 @@ pub struct Tokens {
     pages: Keys,
     /// What addresses of reports are signed with.
     pub(super) reports: ReportKey,
+    /// What lets foreign agents send content through the server.
+    pub(super) tickets: TicketKey,
     validation: Validation,
     /// Scopes by name: a ledger never forgets one.
     scopes: Mutex<HashMap<String, ScopeId>>,
@@ -65,6 +68,7 @@ impl Tokens {
             tokens: Keys::new(&key.derive("tokens")),
             pages: Keys::new(&key.derive("page sessions")),
             reports: ReportKey::new(&key.derive("reports")),
+            tickets: TicketKey::new(&key.derive("tickets")),
             validation,
             scopes: Mutex::default(),
         }

@@ -89,6 +89,11 @@ pub trait Store: Send + Sync {
         false
     }
 
+    /// Whether a part can be sent without a header of ours, and its answer has an `ETag`: what foreign agents need.
+    fn has_plain_parts(&self) -> bool {
+        self.has_parts()
+    }
+
     /// Begins to take an object of `len` bytes in parts. Without [`Store::has_parts`] this and what follows fail.
     fn begin_parts(&self, object: ObjectName, _len: u64) -> Result<UploadId, StoreError> {
         Err(no_parts(object))

@@ -99,6 +99,20 @@ impl ArtifactLedger for SqliteLedger {
         self.search_builds(access, search)
     }
 
+    fn build_numbered(
+        &self,
+        access: &Access,
+        project: &str,
+        number: &str,
+    ) -> Result<Option<BuildId>, LedgerError> {
+        let sql = format!(
+            "SELECT build FROM builds WHERE scope IN ({}) AND project = ?1 AND number = ?2 ORDER BY id DESC LIMIT 1",
+            scope_list(access)
+        );
+        let read = |row: &rusqlite::Row<'_>| Ok(BuildId { project: project.to_owned(), build: row.get(0)? });
+        self.read(|transaction| Ok(all(transaction, &sql, [project, number], read)?.pop()))
+    }
+
     fn copy_build(
         &self,
         access: &Access,

@@ -166,6 +166,10 @@ impl Signing for Azure {
         Ok(SignedUrl::new(format!("{sas}&comp=block&blockid={}", escaped(&block))))
     }
 
+    fn has_plain_parts(&self) -> bool {
+        false // blocks have no `ETag`
+    }
+
     fn part_name(&self, part: &SentPart) -> String {
         block_name(part.number)
     }

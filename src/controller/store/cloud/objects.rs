@@ -191,6 +191,10 @@ impl Store for CloudStore {
         true
     }
 
+    fn has_plain_parts(&self) -> bool {
+        self.signing.has_plain_parts()
+    }
+
     fn begin_parts(&self, object: ObjectName, _len: u64) -> Result<UploadId, StoreError> {
         let begun = self.bridge.wait(self.parts.create_multipart(&self.keys.key(object)));
         begun.map(UploadId).map_err(CloudError::from).map_err(failed("begin an upload of", object))

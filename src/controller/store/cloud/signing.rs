@@ -28,6 +28,11 @@ pub(super) trait Signing: Send + Sync {
         part: &PartIntent,
     ) -> Result<SignedUrl, CloudError>;
 
+    /// Whether a part needs no header but its length, and is answered with an `ETag`.
+    fn has_plain_parts(&self) -> bool {
+        true
+    }
+
     /// What the completion of an upload calls that part.
     fn part_name(&self, part: &SentPart) -> String {
         part.etag.clone()
