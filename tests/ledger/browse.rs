@@ -2,12 +2,13 @@
 
 use pannier::controller::ledger::{BuildRow, Ledger, Part, ProjectRow};
 
+use crate::artifacts::file;
 use crate::scene::{NOW, Scene, build};
 
 const ALL: Part = Part { skip: 0, most: 100 };
 
 fn project(name: &str, builds: u64, stashes: u64, last_at: Option<i64>) -> ProjectRow {
-    ProjectRow { project: name.into(), builds, stashes, last_at }
+    ProjectRow { project: name.into(), builds, stashes, artifacts: 0, last_at }
 }
 
 /// Proves that stashes and packs are counted once each, that the latest build stands first, and that a build whose
@@ -25,6 +26,8 @@ pub(crate) fn projects_and_builds_are_counted(ledger: &dyn Ledger) {
         stashes: 2,
         bytes: 0,
         pack_bytes: 200,
+        artifacts: 0,
+        artifact_bytes: 0,
         last_at: Some(last_at),
     };
     assert_eq!(ledger.builds(&scene.access, "p", ALL).unwrap(), [row("2", NOW + 9), row("1", NOW)]);
@@ -68,4 +71,34 @@ pub(crate) fn long_lists_come_in_parts(ledger: &dyn Ledger) {
     assert_eq!(named(Part { skip: 4, most: 2 }), ["1"]);
     assert!(named(Part { skip: 5, most: 2 }).is_empty());
     assert!(ledger.projects(&scene.access, None, Part { skip: 1, most: 1 }).unwrap().is_empty());
+}
+
+/// Proves that finished artifacts count, by themselves and beside stashes, and that a build stands where its latest one puts it.
+pub(crate) fn artifacts_count_too(ledger: &dyn Ledger) {
+    let scene = Scene::new(ledger);
+    let stashed = scene.stash("x", "abc");
+    let told = |at: &str, names: &[&str]| {
+        let files: Vec<_> = names.iter().map(|name| file(name, 10)).collect();
+        let made = scene.announce(at, &files);
+        for artifact in made.iter().skip(1) {
+            scene.finish(&artifact.id);
+        }
+    };
+    told("2", &["a", "b", "c"]);
+    let rows = ledger.builds(&scene.access, "p", ALL).unwrap();
+    let alone = rows.iter().find(|row| row.build == build("2")).unwrap();
+    assert_eq!(
+        (alone.stashes, alone.artifacts, alone.last_at),
+        (0, 2, Some(NOW)),
+        "one of three is not finished"
+    );
+    assert_eq!(alone.artifact_bytes, 20);
+    told("1", &["a", "b"]);
+    let beside = ledger.build(&scene.access, &build("1")).unwrap().unwrap();
+    assert_eq!((beside.stashes, beside.artifacts, beside.artifact_bytes), (1, 1, 10));
+    assert_eq!(beside.last_at, Some(stashed.committed.stash.committed_at.max(NOW)));
+    let [project] = &ledger.projects(&scene.access, None, ALL).unwrap()[..] else { panic!() };
+    assert_eq!((project.builds, project.stashes, project.artifacts), (2, 1, 3));
+    let other = Scene::reading(ledger, "other", &[]);
+    assert!(ledger.projects(&other.access, None, ALL).unwrap().is_empty());
 }

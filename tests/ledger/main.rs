@@ -56,7 +56,7 @@ conformance! {
     searches: the_newest_of_a_path_is_found, pages_follow_each_other, steps_and_attempts_are_told_apart,
         the_newest_build_that_fits_is_found,
         a_build_is_found_by_its_number;
-    browse: projects_and_builds_are_counted, what_nobody_may_read_is_not_listed, long_lists_come_in_parts;
+    browse: projects_and_builds_are_counted, what_nobody_may_read_is_not_listed, long_lists_come_in_parts, artifacts_count_too;
     stashes: names_are_found_listed_and_forgotten, a_build_is_copied_by_reference, a_reader_holds_its_packs;
 }
 

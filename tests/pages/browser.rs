@@ -57,6 +57,8 @@ fn sandbox() -> (Sandbox, Served) {
     let build = format!("build {NAME}");
     let args = ["stash", "čॐ it's-\"fine\"", "-C", "work", "--project", NAME, "--build", &build];
     sandbox.run_at(&served, args).exits(0);
+    let upload = ["artifact", "upload", "**/*", "-C", "work", "--project", NAME, "--build", &build];
+    sandbox.run_at(&served, upload).exits(0);
     (sandbox, served)
 }
 
@@ -85,6 +87,17 @@ fn pages_in_a_browser() {
     check_report(&mut browser, &served.url);
     browser.go(&served.url);
     check_looks(&mut browser, "Projects");
+    for name in [NAME.to_owned(), format!("build {NAME}"), format!("{NAME}/"), "sub/".to_owned()] {
+        click(&mut browser, &name);
+    }
+    check_looks(&mut browser, "sub");
+    click(&mut browser, "inner.html");
+    assert_eq!(
+        browser.value("[document.title, String(self.origin)].join()"),
+        "inner,null",
+        "an origin of its own"
+    );
+    browser.go(&served.url);
     browser.follow("document.querySelector('.top form').submit()");
     check_looks(&mut browser, "Sign in");
     browser.go(&format!("{}/ui/project?project=p", served.url));

@@ -92,7 +92,7 @@ impl Controller {
     }
 
     fn file_info(&self, row: ArtifactRow, signed: bool) -> Result<FileInfo, ControllerError> {
-        let get = if signed { self.sign_artifact(&row)? } else { None };
+        let get = if signed { self.sign_artifact(&row, "inline")? } else { None };
         Ok(FileInfo {
             path: row.path,
             kind: if row.link.is_some() { FileKind::Link } else { FileKind::File },

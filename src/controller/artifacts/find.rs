@@ -80,6 +80,17 @@ impl Controller {
         numbered.ok_or(ControllerError::NoBuild(named))
     }
 
+    /// A GET of an artifact's content for a browser that is to show it (`inline`) or keep it (`attachment`); `None` unless it
+    /// is all there.
+    pub(in crate::controller) fn sign_for_browser(
+        &self,
+        caller: &Caller,
+        id: &ArtifactId,
+        kind: &str,
+    ) -> Result<Option<SignedUrl>, ControllerError> {
+        self.sign_artifact(&self.readable_artifact(caller, id)?, kind)
+    }
+
     /// Deletes an artifact; `false` if it was deleted or over before.
     pub fn delete_artifact(&self, caller: &Caller, id: &ArtifactId) -> Result<bool, ControllerError> {
         self.own_artifact(caller, id)?;
@@ -107,7 +118,7 @@ impl Controller {
     }
 
     pub(super) fn info(&self, row: ArtifactRow, signed: bool) -> Result<ArtifactInfo, ControllerError> {
-        let get = if signed { self.sign_artifact(&row)? } else { None };
+        let get = if signed { self.sign_artifact(&row, "inline")? } else { None };
         Ok(ArtifactInfo {
             id: row.id,
             build: row.build,
@@ -129,13 +140,17 @@ impl Controller {
     }
 
     /// A GET of an artifact's content, with its own name and type for browsers; `None` unless it is all there.
-    pub(super) fn sign_artifact(&self, row: &ArtifactRow) -> Result<Option<SignedUrl>, ControllerError> {
+    pub(super) fn sign_artifact(
+        &self,
+        row: &ArtifactRow,
+        kind: &str,
+    ) -> Result<Option<SignedUrl>, ControllerError> {
         let blob = row.blob.as_ref().filter(|blob| blob.state == BlobState::Live);
         let Some(blob) = blob.filter(|_| row.state == ArtifactState::Finished) else { return Ok(None) };
         let name = row.path.rsplit('/').next().unwrap_or_default();
         let answer = AnswerHeaders {
             content_type: Some(row.content_type.clone()),
-            disposition: Some(disposition("inline", name.as_bytes())),
+            disposition: Some(disposition(kind, name.as_bytes())),
         };
         Ok(Some(self.store.sign_get(ObjectName::blob(blob.name), &answer)?))
     }

@@ -14,7 +14,9 @@ pub struct ProjectRow {
     pub builds: u64,
     /// Stashes in them.
     pub stashes: u64,
-    /// When the last of them was committed: seconds since 1970; `None` if none is left.
+    /// Finished artifacts in them.
+    pub artifacts: u64,
+    /// When the last of all that was made: seconds since 1970; `None` if none is left.
     pub last_at: Option<i64>,
 }
 
@@ -29,7 +31,11 @@ pub struct BuildRow {
     pub bytes: u64,
     /// Bytes of the packs that they need, each counted once; other builds may need the same.
     pub pack_bytes: u64,
-    /// When the last of them was committed: seconds since 1970; `None` if none is left.
+    /// Finished artifacts in it.
+    pub artifacts: u64,
+    /// Bytes of them.
+    pub artifact_bytes: u64,
+    /// When the last of all that was made: seconds since 1970; `None` if none is left.
     pub last_at: Option<i64>,
 }
 
@@ -51,7 +57,7 @@ pub trait BrowseLedger {
         only: Option<&str>,
         part: Part,
     ) -> Result<Vec<ProjectRow>, LedgerError>;
-    /// The builds of a project: those with the latest stash first.
+    /// The builds of a project: those with the latest stash or artifact first.
     fn builds(&self, access: &Access, project: &str, part: Part) -> Result<Vec<BuildRow>, LedgerError>;
     /// One build; `None` if the read scopes do not have it.
     fn build(&self, access: &Access, build: &BuildId) -> Result<Option<BuildRow>, LedgerError>;

@@ -15,12 +15,14 @@ impl BrowseLedger for SqliteLedger {
         only: Option<&str>,
         part: Part,
     ) -> Result<Vec<ProjectRow>, LedgerError> {
+        let scopes = scope_list(access);
         let sql = format!(
-            "SELECT b.project, count(DISTINCT b.build), count(s.id), max(s.committed_at)
+            "SELECT b.project, count(DISTINCT b.build), count(s.id), {}, max(s.committed_at), {}
              FROM builds b LEFT JOIN stashes s ON s.build = b.id
-             WHERE b.scope IN ({}) AND (?1 IS NULL OR b.project = ?1)
+             WHERE b.scope IN ({scopes}) AND (?1 IS NULL OR b.project = ?1)
              GROUP BY b.project ORDER BY b.project LIMIT ?2 OFFSET ?3",
-            scope_list(access)
+            of_artifacts("count(*)", &scopes, "o.project = b.project"),
+            of_artifacts("max(a.created_at)", &scopes, "o.project = b.project"),
         );
         let parameters = params![only, signed(part.most), signed(part.skip)];
         self.read(|transaction| all(transaction, &sql, parameters, project))
@@ -45,15 +47,28 @@ impl BrowseLedger for SqliteLedger {
 /// in several scopes: to those who read them all it is one.
 fn builds_where(access: &Access, condition: &str) -> String {
     let scopes = scope_list(access);
+    let same = "o.project = b.project AND o.build = b.build";
+    let artifacts = ["count(*)", "coalesce(sum(a.len), 0)", "max(a.created_at)"];
+    let [count, bytes, last_at] = artifacts.map(|value| of_artifacts(value, &scopes, same));
     format!(
         "SELECT b.project, b.build, count(s.id), coalesce(sum(s.bytes), 0),
            (SELECT coalesce(sum(p.len), 0) FROM packs p WHERE p.id IN (
               SELECT r.pack FROM builds o JOIN stashes t ON t.build = o.id JOIN stash_packs r ON r.stash = t.id
-              WHERE o.scope IN ({scopes}) AND o.project = b.project AND o.build = b.build)),
-           max(s.committed_at) AS last_at
+              WHERE o.scope IN ({scopes}) AND {same})),
+           {count}, {bytes}, max(s.committed_at) AS stash_at, {last_at} AS artifact_at
          FROM builds b LEFT JOIN stashes s ON s.build = b.id
          WHERE b.scope IN ({scopes}) AND {condition}
-         GROUP BY b.project, b.build ORDER BY last_at DESC NULLS LAST, b.build DESC LIMIT ?2 OFFSET ?3"
+         GROUP BY b.project, b.build
+         ORDER BY nullif(max(ifnull(stash_at, -1), ifnull(artifact_at, -1)), -1) DESC NULLS LAST, b.build DESC
+         LIMIT ?2 OFFSET ?3"
+    )
+}
+
+/// A value over the finished artifacts of builds `o`.
+fn of_artifacts(value: &str, scopes: &str, builds: &str) -> String {
+    format!(
+        "(SELECT {value} FROM builds o JOIN artifacts a ON a.build = o.id
+          WHERE o.scope IN ({scopes}) AND {builds} AND a.state = 2)"
     )
 }
 
@@ -62,7 +77,8 @@ fn project(row: &Row<'_>) -> Result<ProjectRow, LedgerError> {
         project: row.get(0)?,
         builds: unsigned(row, 1)?,
         stashes: unsigned(row, 2)?,
-        last_at: row.get(3)?,
+        artifacts: unsigned(row, 3)?,
+        last_at: row.get::<_, Option<i64>>(4)?.max(row.get(5)?),
     })
 }
 
@@ -72,6 +88,8 @@ fn build(row: &Row<'_>) -> Result<BuildRow, LedgerError> {
         stashes: unsigned(row, 2)?,
         bytes: unsigned(row, 3)?,
         pack_bytes: unsigned(row, 4)?,
-        last_at: row.get(5)?,
+        artifacts: unsigned(row, 5)?,
+        artifact_bytes: unsigned(row, 6)?,
+        last_at: row.get::<_, Option<i64>>(7)?.max(row.get(8)?),
     })
 }

@@ -1,12 +1,13 @@
 //! Pages for people at the controller's root: projects, builds, stashes and what is in them. Made here, no script needed.
 //!
-//! Does: let people sign in (`session`), show lists (`projects`, `stash`), hand out files and tarballs (`files`,
+//! Does: let people sign in (`session`), show lists (`projects`, `stash`, `artifacts`), hand out files and tarballs (`files`,
 //! `streaming`), open reports in a sandbox (`reports`, `report_key`), say failures (`failure`), dress it all
 //! (`layout`, `words`, `media`, `address`).
 //! Does not: read a stash; that is `controller::browse`'s. Change anything.
 //! May import: what the controller may.
 
 mod address;
+mod artifacts;
 mod failure;
 mod files;
 mod layout;
@@ -34,6 +35,8 @@ pub(super) fn routes() -> Router<Arc<Server>> {
         .route("/", get(projects::projects))
         .route("/ui/project", get(projects::builds))
         .route("/ui/build", get(projects::build))
+        .route("/ui/artifacts", get(artifacts::folder))
+        .route("/ui/artifact", get(artifacts::content))
         .route("/ui/stash", get(stash::stash))
         .route("/ui/file", get(files::file))
         .route("/ui/tar", get(files::tarball))

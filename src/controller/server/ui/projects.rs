@@ -10,9 +10,11 @@ use crate::controller::caller::Caller;
 use crate::controller::error::ControllerError;
 use crate::controller::ledger::{BuildRow, Part};
 use crate::controller::server::state::Server;
+use crate::protocol::listing::Listing;
 use crate::protocol::{BuildId, StashInfo};
 
 use super::address::{Parameters, link};
+use super::artifacts;
 use super::failure::PageFailure;
 use super::layout::{self, Page};
 use super::session::Visitor;
@@ -39,7 +41,8 @@ pub(super) async fn projects(
                     th scope="col" role="columnheader" { "Project" }
                     th.number scope="col" role="columnheader" { "Builds" }
                     th.number scope="col" role="columnheader" { "Stashes" }
-                    th scope="col" role="columnheader" { "Last stash" }
+                    th.number scope="col" role="columnheader" { "Artifacts" }
+                    th scope="col" role="columnheader" { "Last" }
                 } }
                 tbody role="rowgroup" {
                     @for row in &rows {
@@ -49,6 +52,7 @@ pub(super) async fn projects(
                             }
                             td.number role="cell" data-unit=(unit(row.builds, "build")) { (words::count(row.builds)) }
                             td.number role="cell" data-unit=(unit(row.stashes, "stash")) { (words::count(row.stashes)) }
+                            td.number role="cell" data-unit=(unit(row.artifacts, "artifact")) { (words::count(row.artifacts)) }
                             td role="cell" { (when(row.last_at)) }
                         }
                     }
@@ -83,7 +87,8 @@ pub(super) async fn builds(
                 th.number scope="col" role="columnheader" { "Stashes" }
                 th.number scope="col" role="columnheader" { "Files" }
                 th.number scope="col" role="columnheader" { "Kept in" }
-                th scope="col" role="columnheader" { "Last stash" }
+                th.number scope="col" role="columnheader" { "Artifacts" }
+                th scope="col" role="columnheader" { "Last" }
             } }
             tbody role="rowgroup" {
                 @for row in &rows {
@@ -92,6 +97,7 @@ pub(super) async fn builds(
                         td.number role="cell" data-unit=(unit(row.stashes, "stash")) { (words::count(row.stashes)) }
                         td.number role="cell" data-unit="of files" { (words::bytes(row.bytes)) }
                         td.number role="cell" data-unit="kept" { (words::bytes(row.pack_bytes)) }
+                        td.number role="cell" data-unit=(unit(row.artifacts, "artifact")) { (words::count(row.artifacts)) }
                         td role="cell" { (when(row.last_at)) }
                     }
                 }
@@ -103,7 +109,7 @@ pub(super) async fn builds(
     Ok(Page { way, signed_in: true, ..Page::new(&project) }.show(&body))
 }
 
-/// `GET /ui/build?project&build`: its stashes.
+/// `GET /ui/build?project&build`: its stashes, and the top of its artifacts.
 pub(super) async fn build(
     State(server): State<Arc<Server>>,
     Visitor(caller): Visitor,
@@ -112,14 +118,17 @@ pub(super) async fn build(
     let build = query.build()?;
     let wanted = build.clone();
     let find = move |controller: &crate::controller::Controller| found(controller, &caller, &wanted);
-    let (row, stashes) = server.run(find).await?;
+    let Found { row, stashes, artifacts } = server.run(find).await?;
     let body = html! {
         p.lead { (kept(&row)) }
         h2 { "Stashes" }
-        @if stashes.is_empty() {
+        @if stashes.is_empty() && row.artifacts > 0 {
+            p.soft { "This build has artifacts alone." }
+        } @else if stashes.is_empty() {
             p { "This build has no stash: it was removed, or its first is under way. A step of the build makes one with" }
             pre { code { "pannier stash NAME" } }
         } @else { (stash_table(&stashes)) }
+        (artifacts::section(&build, &artifacts))
     };
     let way =
         vec![("Projects".to_owned(), "/".to_owned()), (build.project.clone(), project_link(&build.project))];
@@ -131,11 +140,19 @@ fn found(
     controller: &crate::controller::Controller,
     caller: &Caller,
     build: &BuildId,
-) -> Result<(BuildRow, Vec<StashInfo>), ControllerError> {
+) -> Result<Found, ControllerError> {
     caller.require_read(build)?;
     let row = controller.ledger.build(&caller.access, build)?;
     let row = row.ok_or_else(|| ControllerError::NoBuild(build.clone()))?;
-    Ok((row, controller.list(caller, build)?))
+    let artifacts = controller.list_files(caller, &artifacts::list(build, "", None))?;
+    Ok(Found { row, stashes: controller.list(caller, build)?, artifacts })
+}
+
+/// What a build has.
+struct Found {
+    row: BuildRow,
+    stashes: Vec<StashInfo>,
+    artifacts: Listing,
 }
 
 fn stash_table(stashes: &[StashInfo]) -> Markup {
@@ -167,23 +184,32 @@ fn stash_table(stashes: &[StashInfo]) -> Markup {
     }
 }
 
-/// `2 stashes with 2.60 GB of files, kept in 310 MB of packs: 88 % saved.`
+/// `2 stashes with 2.60 GB of files, kept in 310 MB of packs: 88 % saved. 3 artifacts, 1.20 MB.`
 fn kept(row: &BuildRow) -> String {
     let stashes = words::counted(row.stashes, "stash");
     let (bytes, packs) = (words::bytes(row.bytes), words::bytes(row.pack_bytes));
-    match (row.stashes, words::saved(row.bytes, row.pack_bytes)) {
-        (0, _) => "Nothing is kept for this build.".to_owned(),
+    let mut told = match (row.stashes, words::saved(row.bytes, row.pack_bytes)) {
+        (0, _) if row.artifacts == 0 => return "Nothing is kept for this build.".to_owned(),
+        (0, _) => String::new(),
         (_, Some(saved)) => {
-            format!("{stashes} with {bytes} of files, kept in {packs} of packs: {saved} saved.")
+            format!("{stashes} with {bytes} of files, kept in {packs} of packs: {saved} saved. ")
         }
-        (_, None) => format!("{stashes} with {bytes} of files, kept in {packs} of packs."),
+        (_, None) => format!("{stashes} with {bytes} of files, kept in {packs} of packs. "),
+    };
+    if row.artifacts > 0 {
+        told.push_str(&format!(
+            "{}, {}.",
+            words::counted(row.artifacts, "artifact"),
+            words::bytes(row.artifact_bytes)
+        ));
     }
+    told.trim_end().to_owned()
 }
 
 fn no_builds() -> Markup {
     html! {
         p.lead { "No builds yet." }
-        p { "A project appears with its first stash. On a CI worker, or right here, with this controller’s address and a token:" }
+        p { "A project appears with its first stash or artifact. On a CI worker, or right here, with this controller’s address and a token:" }
         pre { code {
             "export PANNIER_URL=…    # the address of this page, without a path\n"
             "export PANNIER_TOKEN=…  # from `pannier token`\n"
