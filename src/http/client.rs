@@ -1,23 +1,17 @@
-//! The client: connections, and requests with their retries. Callable from plain threads; it owns a small runtime.
-//! Not from within an async task of another runtime.
+//! The client: connections, and requests with their retries. Callable from plain threads, each of which drives the
+//! connection that it uses (`lane`). Not from within an async task of another runtime.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-use reqwest::redirect::Policy;
-use tokio::runtime::Runtime;
 
 use super::attempt::{Head, Limits, TICK, attempt, host, parse};
 use super::error::{Cause, HttpError};
+use super::lane::{Lane, NoRuntime};
 use super::options::ClientOptions;
 use super::range::{ByteRange, redirected};
 use super::request::{Request, Response};
 use super::retry::Retry;
 
-/// Idle connections are dropped before servers and balancers drop theirs (60 s is common).
-const POOL_IDLE: Duration = Duration::from_secs(30);
-/// Threads that move bytes between sockets and callers.
-const RUNTIME_THREADS: usize = 2;
 /// What a release may take when the run is to stop.
 const LAST_WORDS_TIME: Duration = Duration::from_secs(3);
 /// Redirects of one read that are followed.
@@ -30,42 +24,24 @@ const QUIET_ATTEMPTS: u32 = 3;
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    http: reqwest::Client,
     options: ClientOptions,
-    /// Taken when the last clone goes.
-    runtime: Option<Runtime>,
+    /// Those that nobody uses now; the one that was used last is used next.
+    idle: Mutex<Vec<Lane>>,
 }
 
 impl Client {
     /// A client with these options. Proxies are the environment's (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`,
     /// `NO_PROXY`); certificates are the system's (or those that `SSL_CERT_FILE` names) and `ca_file`'s.
     pub fn new(options: &ClientOptions) -> Result<Self, HttpError> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("pannier/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .referer(false)
-            // One transfer, one connection: what several at once bring is then to be measured (`transfer::gate`).
-            .http1_only()
-            .connect_timeout(options.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            .retry(reqwest::retry::never());
-        for certificate in certificates(options).map_err(unusable)? {
-            builder = builder.tls_certs_merge([certificate]);
-        }
-        let http = builder.build().map_err(|error| unusable(error.to_string()))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(RUNTIME_THREADS)
-            .thread_name("pannier-http")
-            .enable_all()
-            .build()
-            .map_err(|error| unusable(format!("no threads for it: {error}")))?;
-        Ok(Self(Arc::new(Inner { http, options: options.clone(), runtime: Some(runtime) })))
+        // The first one shows whether there can be any.
+        let idle = Mutex::new(vec![Lane::new(options).map_err(unusable)?]);
+        Ok(Self(Arc::new(Inner { options: options.clone(), idle })))
     }
 
     /// Sends a request until it is answered with 2xx, is refused, or its time is over.
     pub fn send(&self, request: &Request<'_>) -> Result<Response, HttpError> {
         let mut body = Vec::new();
-        let head = self.block_on(self.persist(request, None, &mut body))?;
+        let head = self.on_lane(|lane| lane.run(self.persist(lane, request, None, &mut body)))?;
         Ok(Response { status: head.status, headers: head.headers, body })
     }
 
@@ -79,20 +55,27 @@ impl Client {
         range: &ByteRange,
         into: &mut Vec<u8>,
     ) -> Result<(), HttpError> {
-        self.block_on(self.persist(request, Some(range), into)).map(drop)
+        self.on_lane(|lane| lane.run(self.persist(lane, request, Some(range), into))).map(drop)
     }
 
-    fn block_on<T>(&self, future: impl Future<Output = Result<T, HttpError>>) -> Result<T, HttpError> {
-        match &self.0.runtime {
-            Some(runtime) => runtime.block_on(future),
-            // Only `drop` takes it, and nobody holds a clone then.
-            None => Err(unusable("it was shut down".to_owned())),
-        }
+    /// Lends `work` a lane that nobody else uses meanwhile.
+    fn on_lane<T>(&self, work: impl FnOnce(&Lane) -> Result<T, HttpError>) -> Result<T, HttpError> {
+        let idle = self.idle().pop();
+        let lane = idle.map_or_else(|| Lane::new(&self.0.options).map_err(unusable), Ok)?;
+        let result = work(&lane);
+        self.idle().push(lane);
+        result
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Lane>> {
+        // A list of lanes is whole at any time.
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Attempts until one succeeds or there should be no more.
     async fn persist(
         &self,
+        lane: &Lane,
         request: &Request<'_>,
         range: Option<&ByteRange>,
         into: &mut Vec<u8>,
@@ -106,8 +89,8 @@ impl Client {
             retry.attempts += 1;
             let before = into.len();
             let done = match range {
-                Some(range) => self.read_once(request, range, &retry, into).await,
-                None => self.send_once(request, &retry, into).await,
+                Some(range) => self.read_once(lane, request, range, &retry, into).await,
+                None => self.send_once(lane, request, &retry, into).await,
             };
             let cause = match done {
                 Ok(head) => return Ok(head),
@@ -130,18 +113,20 @@ impl Client {
 
     async fn send_once(
         &self,
+        lane: &Lane,
         request: &Request<'_>,
         retry: &Retry<'_>,
         into: &mut Vec<u8>,
     ) -> Result<Head, Cause> {
         into.clear();
         let limits = self.limits(request, request.body_bytes(), retry);
-        attempt(&self.0.http, request, &limits, &|_| Ok(()), into).await
+        attempt(lane.http(), request, &limits, &|_| Ok(()), into).await
     }
 
     /// The rest of the range, from where `into` ends.
     async fn read_once(
         &self,
+        lane: &Lane,
         request: &Request<'_>,
         range: &ByteRange,
         retry: &Retry<'_>,
@@ -156,7 +141,7 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             headers.push(("range", &header));
             let asked = Request { url: &url, headers, max_answer_bytes: rest.len(), ..request.clone() };
-            let cause = match attempt(&self.0.http, &asked, &limits, &accept, into).await {
+            let cause = match attempt(lane.http(), &asked, &limits, &accept, into).await {
                 Ok(head) if into.len() as u64 == range.len() => return Ok(head),
                 Ok(_) => return Err(Cause::Broken("its answer ended early".to_owned())),
                 Err(cause) => cause,
@@ -194,15 +179,6 @@ impl Client {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // Waiting for it could block an async task of somebody else's.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Client")
@@ -233,15 +209,13 @@ fn named(url: &str) -> String {
     parse(url).map_or_else(|_| "an unusable URL".to_owned(), |url| host(&url))
 }
 
+impl From<NoRuntime> for HttpError {
+    fn from(_: NoRuntime) -> Self {
+        unusable("it was shut down".to_owned())
+    }
+}
+
 fn unusable(why: String) -> HttpError {
     let cause = Cause::Unsendable(why);
     HttpError { method: "HTTP".into(), host: "any host".into(), attempts: 0, elapsed: Duration::ZERO, cause }
-}
-
-fn certificates(options: &ClientOptions) -> Result<Vec<reqwest::Certificate>, String> {
-    let Some(file) = &options.ca_file else { return Ok(Vec::new()) };
-    let pem = fs_err::read(file).map_err(|error| error.to_string())?;
-    let found = reqwest::Certificate::from_pem_bundle(&pem)
-        .map_err(|error| format!("{} holds no certificates: {error}", file.display()))?;
-    if found.is_empty() { Err(format!("{} holds no certificates", file.display())) } else { Ok(found) }
 }

@@ -10,6 +10,7 @@ mod body;
 mod client;
 mod error;
 mod file_body;
+mod lane;
 mod options;
 mod range;
 mod request;

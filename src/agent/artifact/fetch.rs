@@ -10,8 +10,8 @@ use std::thread;
 use aws_lc_rs::digest::{Context, SHA256};
 use crossbeam_channel::bounded;
 
+use crate::model::EntryPath;
 use crate::model::progress::Progress;
-use crate::model::{Digest, EntryPath};
 use crate::protocol::artifact::ArtifactInfo;
 use crate::transfer::BlobError;
 use crate::transfer::get_blob::BlobSource;
@@ -152,41 +152,42 @@ fn write(
     source: &BlobSource<'_>,
     progress: &Progress,
 ) -> Result<(), FetchError> {
-    let mut sums = Sums::new();
-    in_order(source, artifact.len, |start, bytes| {
+    let keep = |range: &Range<u64>| -> Result<Vec<u8>, FetchError> {
         if progress.stop.is_stopped() {
             return Err(FetchError::Stopped);
         }
-        sums.update(bytes);
-        file.write_all_at(bytes, start).map_err(|source| {
+        let bytes = source.read(range.clone())?;
+        file.write_all_at(&bytes, range.start).map_err(|source| {
             FetchError::Beneath(BeneathError::At { action: "write", path: path.clone(), source })
         })?;
         progress.done_bytes.add(bytes.len() as u64);
         progress.moved_bytes.add(bytes.len() as u64);
-        Ok(())
-    })?;
+        Ok(bytes)
+    };
+    let mut sums = Sums::new();
+    in_order(artifact.len, &keep, |bytes| sums.update(bytes))?;
     sums.check(artifact).map_err(FetchError::Damaged)
 }
 
-/// Gives the content to `each`, piece by piece; a large one is read ahead by several threads.
+/// Has `keep` read and write every piece, those of a large file by several threads, and shows them to `each` in order.
 fn in_order(
-    source: &BlobSource<'_>,
     len: u64,
-    mut each: impl FnMut(u64, &[u8]) -> Result<(), FetchError>,
+    keep: &(impl Fn(&Range<u64>) -> Result<Vec<u8>, FetchError> + Sync),
+    mut each: impl FnMut(&[u8]),
 ) -> Result<(), FetchError> {
     if len <= PIECE_BYTES {
-        return if len == 0 { Ok(()) } else { each(0, &source.read(0..len)?) };
+        return if len == 0 { Ok(()) } else { keep(&(0..len)).map(|bytes| each(&bytes)) };
     }
     thread::scope(|scope| {
         // Reader `n` has every `READERS`th piece from `n` on, and waits when one of them was not taken yet.
         let readers: Vec<_> = (0..READERS)
             .map(|reader| {
-                let (sender, receiver) = bounded::<Result<Vec<u8>, BlobError>>(1);
+                let (sender, receiver) = bounded::<Result<Vec<u8>, FetchError>>(1);
                 scope.spawn(move || {
                     for range in pieces(len).skip(reader as usize).step_by(READERS as usize) {
-                        let read = source.read(range);
-                        let is_last = read.is_err();
-                        if sender.send(read).is_err() || is_last {
+                        let kept = keep(&range);
+                        let is_last = kept.is_err();
+                        if sender.send(kept).is_err() || is_last {
                             return;
                         }
                     }
@@ -194,9 +195,8 @@ fn in_order(
                 receiver
             })
             .collect();
-        for (range, receiver) in pieces(len).zip(readers.iter().cycle()) {
-            let piece = receiver.recv().map_err(|_| FetchError::Stopped)??;
-            each(range.start, &piece)?;
+        for (_, receiver) in pieces(len).zip(readers.iter().cycle()) {
+            each(&receiver.recv().map_err(|_| FetchError::Stopped)??);
         }
         Ok(())
     })
@@ -206,32 +206,23 @@ fn pieces(len: u64) -> impl Iterator<Item = Range<u64>> {
     (0..len.div_ceil(PIECE_BYTES)).map(move |at| at * PIECE_BYTES..len.min((at + 1) * PIECE_BYTES))
 }
 
-/// What of the announced sums is compared.
-struct Sums {
-    sha256: Context,
-    blake3: blake3::Hasher,
-}
+/// The sum that is compared: SHA-256 alone, which every artifact has; another one beside it would show no more.
+struct Sums(Context);
 
 impl Sums {
     fn new() -> Self {
-        Self { sha256: Context::new(&SHA256), blake3: blake3::Hasher::new() }
+        Self(Context::new(&SHA256))
     }
 
     fn update(&mut self, bytes: &[u8]) {
-        self.sha256.update(bytes);
-        self.blake3.update(bytes);
+        self.0.update(bytes);
     }
 
-    /// What differs, if something does.
+    /// What differs, if it does.
     fn check(self, artifact: &ArtifactInfo) -> Result<(), String> {
-        let sha256 = self.sha256.finish();
-        if sha256.as_ref() != artifact.sha256.0 {
-            return Err(format!("its SHA-256 is not {}", artifact.sha256));
-        }
-        let blake3 = Digest::from_bytes(*self.blake3.finalize().as_bytes());
-        match artifact.blake3 {
-            Some(announced) if announced != blake3 => Err(format!("its BLAKE3 is {blake3}, not {announced}")),
-            _ => Ok(()),
+        match self.0.finish().as_ref() == artifact.sha256.0 {
+            true => Ok(()),
+            false => Err(format!("its SHA-256 is not {}", artifact.sha256)),
         }
     }
 }

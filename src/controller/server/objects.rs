@@ -22,6 +22,8 @@ use super::streamed::Streamed;
 
 /// Pieces in which a file is read.
 const PIECE_BYTES: usize = 256 << 10;
+/// A body of so many bytes is held whole.
+const SMALL_BYTES: u64 = PIECE_BYTES as u64;
 /// Pieces that wait for a slow disk or a slow reader.
 const PIECES: usize = 4;
 
@@ -44,13 +46,12 @@ pub(super) async fn put(
         return Err(Failure::Malformed(format!("this URL is signed for {len} bytes")));
     }
     let disk = Arc::clone(objects.disk());
-    let (pieces, arriving) = mpsc::channel::<Bytes>(PIECES);
-    let stored = tokio::task::spawn_blocking(move || store(&disk, object, grant, arriving));
-    let whole = forward(body, &pieces).await;
-    drop(pieces);
-    let taken = stored.await.map_err(|_| Failure::Busy)?;
-    whole?;
-    match taken.map_err(ControllerError::from)? {
+    let taken = if len <= SMALL_BYTES {
+        store_small(disk, object, grant, body).await
+    } else {
+        store_large(disk, object, grant, body).await
+    };
+    match taken?.map_err(ControllerError::from)? {
         Taken::Whole(Arrival::Stored) => Ok(StatusCode::CREATED.into_response()),
         Taken::Whole(Arrival::Exists) => Err(Failure::Exists),
         Taken::Part(sum) => Ok([(header::ETAG, format!("\"{sum:08x}\""))].into_response()),
@@ -59,6 +60,36 @@ pub(super) async fn put(
             Err(Failure::Malformed("these are not the bytes that were announced".to_owned()))
         }
     }
+}
+
+/// A small body is collected first: it needs a thread for one moment, and no channel to it.
+async fn store_small(
+    disk: Arc<DiskStore>,
+    object: ObjectName,
+    grant: PutGrant,
+    body: Body,
+) -> Result<Result<Taken, StoreError>, Failure> {
+    // One that is longer than was announced is cut off before this: its length is announced too.
+    let broken = |_| Failure::Malformed("the body broke off".to_owned());
+    let bytes = axum::body::to_bytes(body, SMALL_BYTES as usize).await.map_err(broken)?;
+    let mut pieces = Some(bytes).into_iter();
+    let stored = tokio::task::spawn_blocking(move || store(&disk, object, grant, &mut || pieces.next()));
+    stored.await.map_err(|_| Failure::Busy)
+}
+
+async fn store_large(
+    disk: Arc<DiskStore>,
+    object: ObjectName,
+    grant: PutGrant,
+    body: Body,
+) -> Result<Result<Taken, StoreError>, Failure> {
+    let (pieces, mut arriving) = mpsc::channel::<Bytes>(PIECES);
+    let stored =
+        tokio::task::spawn_blocking(move || store(&disk, object, grant, &mut || arriving.blocking_recv()));
+    let whole = forward(body, &pieces).await;
+    drop(pieces);
+    let taken = stored.await.map_err(|_| Failure::Busy)?;
+    whole.map(|()| taken)
 }
 
 /// What became of a PUT's bytes.
@@ -74,12 +105,12 @@ fn store(
     disk: &DiskStore,
     object: ObjectName,
     grant: PutGrant,
-    mut arriving: mpsc::Receiver<Bytes>,
+    next: &mut dyn FnMut() -> Option<Bytes>,
 ) -> Result<Taken, StoreError> {
     match grant {
         PutGrant::Whole(intent) => {
             let mut arrival = disk.begin(object, &intent)?;
-            while let Some(piece) = arriving.blocking_recv() {
+            while let Some(piece) = next() {
                 arrival.write(&piece)?;
             }
             arrival.finish().map(Taken::Whole)
@@ -88,7 +119,7 @@ fn store(
             let Some(mut part) = disk.begin_part(object, &upload, offset, len)? else {
                 return Ok(Taken::NoUpload);
             };
-            while let Some(piece) = arriving.blocking_recv() {
+            while let Some(piece) = next() {
                 part.write(&piece)?;
             }
             let (arrival, sum) = part.finish(crc32c);
@@ -107,16 +138,14 @@ pub(super) async fn get(
     let objects = server.objects.as_ref().ok_or(Failure::NoObject)?;
     let answer = objects.grants_get(object, &grant).ok_or(Failure::BadSignature)?;
     let disk = Arc::clone(objects.disk());
-    let opened = tokio::task::spawn_blocking(move || disk.open_object(object)).await;
-    let opened = opened.map_err(|_| Failure::Busy)?.map_err(ControllerError::from)?;
-    let Some((file, len)) = opened else { return Err(Failure::NoObject) };
-    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
-    let (status, range) = match asked.map(|asked| range_of(asked, len)) {
-        None => (StatusCode::OK, 0..len),
-        Some(Some(range)) => (StatusCode::PARTIAL_CONTENT, range),
-        Some(None) => return Err(Failure::Range),
+    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let opened = tokio::task::spawn_blocking(move || open(&disk, object, asked.as_deref())).await;
+    let Found { len, status, range, content } = opened.map_err(|_| Failure::Busy)??;
+    let body = match content {
+        Content::Whole(bytes) => bytes.into(),
+        Content::Open(file) => stream(file, range.clone()),
     };
-    let mut response = (status, stream(file, range.clone())).into_response();
+    let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
     headers.insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("bytes"));
@@ -135,6 +164,39 @@ pub(super) async fn get(
         headers.insert(header::CONTENT_RANGE, value);
     }
     Ok(response)
+}
+
+/// What a GET finds.
+struct Found {
+    len: u64,
+    status: StatusCode,
+    range: Range<u64>,
+    content: Content,
+}
+
+/// What of it goes out.
+enum Content {
+    /// All of it, since it is small.
+    Whole(Vec<u8>),
+    Open(fs_err::File),
+}
+
+fn open(disk: &DiskStore, object: ObjectName, asked: Option<&str>) -> Result<Found, Failure> {
+    let opened = disk.open_object(object).map_err(ControllerError::from)?;
+    let (mut file, len) = opened.ok_or(Failure::NoObject)?;
+    let (status, range) = match asked.map(|asked| range_of(asked, len)) {
+        None => (StatusCode::OK, 0..len),
+        Some(Some(range)) => (StatusCode::PARTIAL_CONTENT, range),
+        Some(None) => return Err(Failure::Range),
+    };
+    let wanted = range.end - range.start;
+    if wanted > SMALL_BYTES {
+        return Ok(Found { len, status, range, content: Content::Open(file) });
+    }
+    let mut bytes = vec![0; wanted as usize];
+    let read = file.seek(SeekFrom::Start(range.start)).and_then(|_| file.read_exact(&mut bytes));
+    read.map_err(|source| ControllerError::from(StoreError::Object { doing: "read", object, source }))?;
+    Ok(Found { len, status, range, content: Content::Whole(bytes) })
 }
 
 /// Hands the body on piece by piece. A body that breaks off is an error, and so never stored.

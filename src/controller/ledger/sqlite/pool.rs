@@ -153,6 +153,9 @@ fn set_up(connection: &Connection, pages: Pages) -> Result<(), LedgerError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // The last process to leave would otherwise copy the log back and sync twice: milliseconds of every stash.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // Otherwise a value that is bound to a statement on a table with a partial index has the statement planned anew each time:
+    // a third of what small artifacts cost.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     if pages == Pages::Mapped {
         connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
     }
