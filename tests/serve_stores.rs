@@ -157,6 +157,27 @@ fn check_says_what_to_mend() {
     assert!(scheme.stderr().contains("ftp"), "{}", scheme.stderr());
 }
 
+/// Proves that neither a check nor a start that failed takes the first token away from the first start that succeeds.
+#[test]
+fn the_first_token_is_printed_by_the_first_start_that_succeeds() {
+    let Some((cloud, proxy)) = Cloud::cut_s3("first-token") else { return };
+    let sandbox = Sandbox::new();
+    let start = |more: &[&str]| {
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", "data", "--store", &cloud.url];
+        let mut command = sandbox.command([&arguments[..], more].concat());
+        command.envs(cloud.variables.iter().cloned());
+        support::Run(command.output().unwrap())
+    };
+    let checked = start(&["--check"]).exits(0);
+    assert!(checked.stdout().contains("ok: the first start will make a ledger"), "{}", checked.stdout());
+    assert_eq!(fs::read_dir(sandbox.path("data")).unwrap().count(), 0, "a check keeps nothing");
+    proxy.go_down();
+    start(&[]).exits(1);
+    proxy.come_back();
+    // It fails unless both lines are there.
+    cloud.serve(&sandbox);
+}
+
 /// Proves that a controller whose store does not answer says so at its start: the first time it does not start, since its ledger may
 /// be lost; later it stays and says what to mend, since the store may come back.
 #[test]

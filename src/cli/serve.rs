@@ -33,11 +33,16 @@ pub(super) fn run(global: &Global, args: &ServeArgs) -> Outcome {
     if args.check {
         return check::run(global, &config);
     }
-    let (key, first) =
-        ServerKey::open(&config.data.join(KEY_FILE)).context("cannot use the controller's key")?;
+    let key_file = config.data.join(KEY_FILE);
+    let unusable = || "cannot use the controller's key";
+    let (key, first) = ServerKey::read_or_new(&key_file).with_context(unusable)?;
     let tokens = Tokens::new(&key);
     let opened = open(&config, &key)?;
     let controller = Controller::open_to_serve(&config.data, opened.store)?;
+    if first {
+        // Only now: a start that failed was not the first one, and the next one prints a token.
+        key.keep(&key_file).with_context(unusable)?;
+    }
     let first_token =
         TokenRequest { operator: true, lives_seconds: FIRST_TOKEN_SECONDS, ..TokenRequest::default() };
     let token = first.then(|| tokens.issue(&first_token, SystemClock.now())).transpose()?;

@@ -30,4 +30,4 @@ mod writing;
 pub use caller::Caller;
 pub use clock::{Clock, ProcessClock, SystemClock};
 pub use error::{ControllerError, ErrorKind};
-pub use open::Controller;
+pub use open::{Controller, LEDGER_FILE};

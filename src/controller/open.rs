@@ -9,6 +9,8 @@ use crate::controller::ledger::{Creation, Ledger, LedgerError, SqliteLedger};
 use crate::controller::pack_source::SharedTails;
 use crate::controller::store::{DiskStore, Store};
 
+/// The ledger's file in a data folder.
+pub const LEDGER_FILE: &str = "ledger.sqlite";
 /// How long a session lives without a request, in seconds; also how long a signed URL may.
 pub(super) const LEASE_SECONDS: i64 = 15 * 60;
 /// How long a reader in this very process may take where nothing renews its lease; its end is seen long before.
@@ -56,7 +58,7 @@ impl Controller {
                 Creation::Refuse
             }
         };
-        let opened = SqliteLedger::open_to_stay(&folder.join("ledger.sqlite"), creation);
+        let opened = SqliteLedger::open_to_stay(&folder.join(LEDGER_FILE), creation);
         // Whether a store that does not answer holds packs nobody knows; that is what has to be mended.
         let ledger = opened.map_err(|error| unseen.map_or_else(|| lost(error), ControllerError::Store))?;
         Ok(Self::with_parts(Box::new(ledger), store, Arc::new(SystemClock)))
@@ -85,7 +87,7 @@ impl Controller {
             _ if rebuild => Creation::BesidePacks,
             _ => Creation::Refuse,
         };
-        let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"), creation).map_err(lost)?;
+        let ledger = SqliteLedger::open(&folder.join(LEDGER_FILE), creation).map_err(lost)?;
         Ok(Self::with_parts(Box::new(ledger), Box::new(store), Arc::new(ProcessClock::default())))
     }
 

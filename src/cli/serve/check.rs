@@ -2,9 +2,9 @@
 
 use std::net::TcpListener;
 
-use crate::controller::Controller;
 use crate::controller::server::{KEY_FILE, ServerKey, check_tls};
 use crate::controller::store::{Finding, Store};
+use crate::controller::{Controller, LEDGER_FILE};
 
 use crate::cli::args::Global;
 use crate::cli::exit::Exit;
@@ -15,7 +15,7 @@ use super::config::ServeConfig;
 pub(super) fn run(global: &Global, config: &ServeConfig) -> Outcome {
     let mut findings = vec![address(config)];
     findings.extend(tls(config));
-    match ServerKey::open(&config.data.join(KEY_FILE)) {
+    match ServerKey::read_or_new(&config.data.join(KEY_FILE)) {
         Ok((key, _)) => match super::open(config, &key) {
             Ok(opened) => {
                 findings.extend(opened.store.check());
@@ -66,6 +66,19 @@ fn tls(config: &ServeConfig) -> Option<Finding> {
 }
 
 fn ledger(config: &ServeConfig, store: Box<dyn Store>) -> Finding {
+    if !config.data.join(LEDGER_FILE).exists() {
+        return match store.holds_packs() {
+            Ok(false) => Finding::fine("the first start will make a ledger"),
+            Ok(true) => Finding::wrong(
+                "there is no ledger, but the store holds packs",
+                "put the ledger back, or choose a store that holds none",
+            ),
+            Err(error) => Finding::wrong(
+                format!("whether the store needs a ledger cannot be seen: {error}"),
+                error.hint().unwrap_or("mend the store first"),
+            ),
+        };
+    }
     match Controller::open_to_serve(&config.data, store).and_then(|controller| controller.identity()) {
         Ok(_) => Finding::fine("the ledger is there, and its schema is this program's"),
         Err(error) => Finding::wrong(

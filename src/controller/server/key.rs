@@ -16,13 +16,39 @@ const KEY_BYTES: usize = 32;
 pub struct ServerKey([u8; KEY_BYTES]);
 
 impl ServerKey {
-    /// Reads `file`, or makes it (readable by its owner alone) with random bytes; whether it was made.
+    /// Reads `file`, or makes it with random bytes; whether it was made.
     pub fn open(file: &Path) -> io::Result<(Self, bool)> {
+        let (key, is_new) = Self::read_or_new(file)?;
+        match is_new.then(|| key.keep(file)) {
+            // Another process was first.
+            Some(Err(error)) if error.kind() == io::ErrorKind::AlreadyExists => Self::read_or_new(file),
+            Some(Err(error)) => Err(error),
+            Some(Ok(())) | None => Ok((key, is_new)),
+        }
+    }
+
+    /// Reads `file`; a new key that stands nowhere yet if it is not there, and whether that is so.
+    pub fn read_or_new(file: &Path) -> io::Result<(Self, bool)> {
         match fs_err::read(file) {
             Ok(bytes) => Ok((Self::from_hex(&bytes)?, false)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut key = [0; KEY_BYTES];
+                getrandom::fill(&mut key).map_err(io::Error::other)?;
+                Ok((Self(key), true))
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// Writes a new key down, readable by its owner alone; fails if `file` is there.
+    pub fn keep(&self, file: &Path) -> io::Result<()> {
+        let mut options = fs_err::OpenOptions::new();
+        options.write(true).create_new(true);
+        options.options_mut().mode(0o600);
+        let mut made = options.open(file)?;
+        // 32 bytes print as a digest does; it is none.
+        writeln!(made, "{}", Digest::from_bytes(self.0))?;
+        made.sync_all()
     }
 
     /// A key of these bytes.
@@ -36,25 +62,6 @@ impl ServerKey {
         let mut derived = [0; KEY_BYTES];
         derived.copy_from_slice(tag.as_ref());
         derived
-    }
-
-    fn create(file: &Path) -> io::Result<(Self, bool)> {
-        let mut key = [0; KEY_BYTES];
-        getrandom::fill(&mut key).map_err(io::Error::other)?;
-        let mut options = fs_err::OpenOptions::new();
-        options.write(true).create_new(true);
-        options.options_mut().mode(0o600);
-        match options.open(file) {
-            Ok(mut made) => {
-                // 32 bytes print as a digest does; it is none.
-                writeln!(made, "{}", Digest::from_bytes(key))?;
-                made.sync_all()?;
-                Ok((Self(key), true))
-            }
-            // Another process was first.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::open(file),
-            Err(error) => Err(error),
-        }
     }
 
     fn from_hex(text: &[u8]) -> io::Result<Self> {
