@@ -9,13 +9,13 @@ use std::fs;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use pannier::controller::store::{StoreOptions, open_store};
-use pannier::model::ObjectKind;
+use pannier::controller::store::{PutIntent, StoreOptions, open_store};
+use pannier::model::{ObjectKind, SignedUrl};
 use support::proxy::Proxy;
 use support::served::Served;
 use support::servers::{
-    BUCKET, Server, azurite, azurite_variables, kill_and_restart_seaweedfs, own_seaweedfs, seaweedfs,
-    seaweedfs_variables,
+    BUCKET, Server, azurite, azurite_variables, kill_and_restart_seaweedfs, overwriting_s3, own_seaweedfs,
+    seaweedfs, seaweedfs_variables,
 };
 use support::{Sandbox, assert_same_tree, make_rich_tree, noise};
 
@@ -23,6 +23,8 @@ use support::{Sandbox, assert_same_tree, make_rich_tree, noise};
 struct Cloud {
     url: String,
     variables: Vec<(&'static str, String)>,
+    /// Further arguments of `serve`.
+    args: Vec<&'static str>,
     _server: Arc<Server>,
 }
 
@@ -30,13 +32,21 @@ impl Cloud {
     fn s3(test: &str) -> Option<Self> {
         let server = seaweedfs(test)?;
         let variables = seaweedfs_variables(&server);
-        Some(Self { url: format!("s3://{BUCKET}/{test}"), variables, _server: server })
+        Some(Self { url: format!("s3://{BUCKET}/{test}"), variables, args: Vec::new(), _server: server })
     }
 
     fn azure(test: &str) -> Option<Self> {
         let server = azurite(test)?;
         let variables = azurite_variables(&server);
-        Some(Self { url: format!("az://{BUCKET}/{test}"), variables, _server: server })
+        Some(Self { url: format!("az://{BUCKET}/{test}"), variables, args: Vec::new(), _server: server })
+    }
+
+    /// A service of S3's protocol that overwrites.
+    fn overwriting_s3(test: &str) -> Option<Self> {
+        let server = overwriting_s3(test)?;
+        let variables = seaweedfs_variables(&server);
+        let url = format!("s3://{BUCKET}/{test}");
+        Some(Self { url, variables, args: vec!["--staging"], _server: Arc::new(server) })
     }
 
     /// S3 by way of a proxy that can be cut.
@@ -52,7 +62,12 @@ impl Cloud {
     }
 
     fn serve(&self, sandbox: &Sandbox) -> Served {
-        Served::start_with(sandbox, "data", &["--store", &self.url], &self.variables)
+        Served::start_with(
+            sandbox,
+            "data",
+            &[&["--store", &self.url], &self.args[..]].concat(),
+            &self.variables,
+        )
     }
 
     /// How many packs lie in the store, and how many objects in all.
@@ -115,6 +130,71 @@ fn azure_serves_two_agents_and_a_restarted_build() {
     if let Some(cloud) = Cloud::azure("restart") {
         two_agents_and_a_restarted_build(&cloud);
     }
+}
+
+/// Proves that a service without conditional PUTs is named by `--check`, and serves all the same once staging was chosen: what an agent
+/// sends late changes nothing, and is swept.
+#[test]
+fn a_service_that_overwrites_is_served_by_staging() {
+    let Some(cloud) = Cloud::overwriting_s3("overwrites") else { return };
+    let sandbox = Sandbox::new();
+    let check = |more: &[&str]| {
+        let args =
+            ["serve", "--check", "--listen", "127.0.0.1:0", "--data", "checked", "--store", &cloud.url];
+        let mut command = sandbox.command([&args[..], more].concat());
+        command.envs(cloud.variables.iter().cloned());
+        support::Run(command.output().unwrap())
+    };
+    let said = check(&[]).exits(1);
+    assert!(said.stdout().contains("wrong: the store overwrites"), "{}", said.stdout());
+    assert!(said.stdout().contains("hint: serve with --staging"), "{}", said.stdout());
+    let said = check(&cloud.args).exits(0);
+    assert!(said.stdout().contains("ok: staging was chosen"), "{}", said.stdout());
+    two_agents_and_a_restarted_build(&cloud);
+
+    let sandbox = Sandbox::new();
+    let late = format!("{}/late", cloud.url);
+    let args = [&["--store", &late], &cloud.args[..]].concat();
+    let served = Served::start_with(&sandbox, "data", &args, &cloud.variables);
+    fs::write(sandbox.path("work/report.txt"), noise(1, 70_000)).unwrap();
+    sandbox.run_at(&served, ["stash", "deps", "-C", "work"]).exits(0);
+    let upload = ["artifact", "upload", "report.txt", "-C", "work", "--job", "j"];
+    sandbox.run_at(&served, upload).exits(0);
+    let variables = cloud.variables.iter().cloned().collect();
+    let options = StoreOptions { staging: true, ..StoreOptions::with_variables(variables) };
+    let store = open_store(&late.parse().unwrap(), &options).unwrap();
+    let listed = || {
+        let mut found = Vec::new();
+        for kind in ObjectKind::ALL {
+            store.list(kind, &mut |object| found.push(object)).unwrap();
+        }
+        found
+    };
+    let settled = listed();
+    assert!(settled.len() == 2 && settled.iter().all(|object| object.unfinished.is_none()), "{settled:?}");
+    for object in &settled {
+        let url = store.sign_put(object.object, &PutIntent { len: 4, crc32c: None, sha256: None }).unwrap();
+        assert!(put(&url, b"late"));
+    }
+    assert_eq!(listed().len(), 4, "what is staged lies beside");
+    sandbox.run_at(&served, ["verify"]).exits(0);
+    sandbox.run_at(&served, ["gc"]).exits(0);
+    assert_eq!(listed(), settled);
+    sandbox.run_at(&served, ["unstash", "deps", "-C", "out"]).exits(0);
+    assert_same_tree(&sandbox.work(), &sandbox.path("out"));
+    fs::create_dir(sandbox.path("down")).unwrap();
+    sandbox.run_at(&served, ["artifact", "download", "report.txt", "down"]).exits(0);
+    assert_eq!(fs::read(sandbox.path("down/report.txt")).unwrap(), noise(1, 70_000));
+}
+
+/// Whether a PUT as an agent would send it was taken.
+fn put(url: &SignedUrl, bytes: &[u8]) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut request = reqwest::Client::new().put(url.expose()).body(bytes.to_vec());
+    for (name, value) in &url.headers {
+        request = request.header(name, value);
+    }
+    runtime.block_on(request.send()).unwrap().status().is_success()
 }
 
 /// Proves that `--check` finds a good store good, and names what to mend of a bad one.

@@ -315,6 +315,9 @@ pub(super) struct ServeArgs {
     /// Encryption at rest: aes256 (S3), kms:KEY (S3, GCS), scope:NAME (Azure) [default: the bucket's own]
     #[arg(long, value_name = "HOW")]
     pub(super) encryption: Option<String>,
+    /// Have agents PUT to keys of their own and copy at the commit, for an S3 service that overwrites in spite of If-None-Match
+    #[arg(long)]
+    pub(super) staging: bool,
     /// Certificate (PEM) for HTTPS; plain HTTP without
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(super) tls_certificate: Option<PathBuf>,

@@ -72,8 +72,9 @@ fn open(config: &ServeConfig, key: &ServerKey) -> anyhow::Result<Opened> {
     let url_life = Duration::from_secs(60 * u64::from(config.url_minutes));
     let own = || anyhow::Ok(StoreUrl::Disk(std::path::absolute(&config.data)?.join("store")));
     let url = config.store.clone().map_or_else(own, Ok)?;
-    let encryption = config.encryption.clone();
-    let store = open_store(&url, &StoreOptions { url_life, encryption, ..StoreOptions::from_environment() })?;
+    let (encryption, staging) = (config.encryption.clone(), config.staging);
+    let options = StoreOptions { url_life, encryption, staging, ..StoreOptions::from_environment() };
+    let store = open_store(&url, &options)?;
     let StoreUrl::Disk(folder) = &url else { return Ok(Opened { store, objects: None }) };
     let lives_seconds = i64::from(config.url_minutes) * 60;
     let disk = DiskStore::open(folder);

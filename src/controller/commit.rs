@@ -86,6 +86,7 @@ impl Controller {
     }
 
     fn check_arrival(&self, row: &PackRow) -> Result<Tail, ControllerError> {
+        self.store.settle(row.name.into())?;
         let found = self.store.head(row.name.into())?;
         if found != Some(row.len) {
             return Err(ControllerError::PackLength { pack: row.name, found, announced: row.len });

@@ -241,6 +241,10 @@ impl Store for GuardedStore {
         self.guard.pass(|| self.inner.sign_put(object, intent))
     }
 
+    fn settle(&self, object: ObjectName) -> Result<(), StoreError> {
+        self.guard.pass(|| self.inner.settle(object))
+    }
+
     fn sign_get(&self, object: ObjectName, answer: &AnswerHeaders) -> Result<SignedUrl, StoreError> {
         self.guard.pass(|| self.inner.sign_get(object, answer))
     }

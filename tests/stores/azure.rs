@@ -11,7 +11,7 @@ use crate::support::noise;
 use crate::support::servers::{BUCKET, Server, azurite, azurite_variables};
 
 /// A SAS signs neither headers nor lengths: the commit finds a wrong length, a reader wrong bytes.
-const PROMISES: Promises = Promises { length: false, checksum: false, signature: true };
+const PROMISES: Promises = Promises { create_only: true, length: false, checksum: false, signature: true };
 
 fn url(test: &str) -> StoreUrl {
     format!("az://{BUCKET}/tests/{}", test.replace('_', "-")).parse().unwrap()
@@ -85,6 +85,7 @@ fn an_encryption_scope_is_signed_into_the_put() {
     let without = put.expose().replace("&ses=ci&", "&");
     let (status, _) = bed.request("PUT", &put, &without, b"x");
     assert_eq!(status, 403);
+    assert!(!bed.store.has_parts(), "blocks would be committed without the scope");
     options.encryption = Some(Encryption::S3Managed);
     assert!(open_store(&url("scope"), &options).err().unwrap().hint().unwrap().contains("scope:NAME"));
 }

@@ -11,6 +11,8 @@ use tokio::runtime::Runtime;
 /// What a kind of store can promise about its URLs.
 #[derive(Clone, Copy)]
 pub(crate) struct Promises {
+    /// The PUT itself is refused where something is; otherwise it is staged, and settling leaves what is.
+    pub(crate) create_only: bool,
     /// Another length is refused at the PUT.
     pub(crate) length: bool,
     /// Other bytes of the same length are refused at the PUT.
@@ -49,6 +51,13 @@ impl Bed {
             (200 | 201, _) => Ok(()),
             (status, body) => Err(format!("{status}: {}", String::from_utf8_lossy(&body))),
         }
+    }
+
+    /// Sends `bytes` where something is already: the PUT is refused, or what it staged is left alone.
+    pub(crate) fn put_in_vain(&self, object: ObjectName, url: &SignedUrl, bytes: &[u8]) {
+        let sent = self.put(url, bytes);
+        assert!(sent.is_err() || !self.promises.create_only, "a PUT onto {object} was taken");
+        self.store.settle(object).unwrap();
     }
 
     /// Status and body of any request to `text`, with the headers of `url` if it is a PUT.
@@ -120,6 +129,7 @@ impl Bed {
         let pack = name();
         let url = self.store.sign_put(pack, &intent(bytes)).unwrap();
         self.put(&url, bytes).unwrap();
+        self.store.settle(pack).unwrap();
         pack
     }
 }

@@ -11,7 +11,7 @@ fn bed(_test: &str) -> Option<Bed> {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file:{}", folder.path().join("store").display()).parse().unwrap();
     let store = open_store(&url, &StoreOptions::with_variables(Variables::default())).unwrap();
-    let promises = Promises { length: false, checksum: false, signature: false };
+    let promises = Promises { create_only: true, length: false, checksum: false, signature: false };
     Some(Bed::new(store, promises, Arc::new(folder)))
 }
 

@@ -15,7 +15,7 @@ use crate::goog4;
 use crate::support::noise;
 use crate::support::servers::{BUCKET, installed};
 
-const PROMISES: Promises = Promises { length: true, checksum: true, signature: true };
+const PROMISES: Promises = Promises { create_only: true, length: true, checksum: true, signature: true };
 
 fn url() -> StoreUrl {
     format!("gs://{BUCKET}/tests").parse().unwrap()
@@ -104,6 +104,7 @@ fn signatures_are_those_of_googles_library() {
     let mut options = options(&server);
     options.encryption = Some(Encryption::Kms("projects/p/locations/eu/keyRings/r/cryptoKeys/k".into()));
     let store = open_store(&url(), &options).unwrap();
+    assert!(!store.has_parts(), "an upload in parts would begin without the key");
     let pack = ObjectName::from(PackName([0xab; 16]));
     let ours = [
         ("GET", store.sign_get(pack, &AnswerHeaders::default()).unwrap()),

@@ -1,17 +1,19 @@
 //! S3, by SeaweedFS.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pannier::controller::store::{CloudStore, Encryption, Store, StoreOptions, StoreUrl, open_store};
 use pannier::model::ObjectKind;
 
-use crate::bed::{Bed, Promises, intent, name};
+use crate::bed::{Bed, Promises, blob, intent, name};
 use crate::conformance::conformance;
 use crate::support::noise;
 use crate::support::servers::{BUCKET, Server, seaweedfs, seaweedfs_variables};
 
-const PROMISES: Promises = Promises { length: true, checksum: true, signature: true };
+const PROMISES: Promises = Promises { create_only: true, length: true, checksum: true, signature: true };
 
 /// A prefix of its own for each test, so that they share a bucket and see nothing of each other.
 fn url(test: &str) -> StoreUrl {
@@ -29,6 +31,20 @@ fn bed(test: &str) -> Option<Bed> {
 }
 
 conformance!(bed);
+
+/// The same with PUTs that may overwrite, and so are staged.
+mod staged {
+    use super::*;
+
+    fn bed(test: &str) -> Option<Bed> {
+        let server: Arc<Server> = seaweedfs(test)?;
+        let options = StoreOptions { staging: true, ..options(&server) };
+        let store = open_store(&url(&format!("staged/{test}")), &options).unwrap();
+        Some(Bed::new(store, Promises { create_only: false, ..PROMISES }, server))
+    }
+
+    conformance!(bed);
+}
 
 /// Proves that a URL ends by itself.
 #[test]
@@ -134,4 +150,34 @@ fn encryption_is_signed_into_the_put() {
     let mut scope = options(&server);
     scope.encryption = Some(Encryption::Scope("s".into()));
     assert!(open_store(&url("encryption"), &scope).err().unwrap().hint().unwrap().contains("aes256"));
+}
+
+/// Proves that the controller's own requests that make objects ask for the operator's encryption too: an upload in parts begins with it.
+#[test]
+fn encryption_holds_for_uploads_in_parts() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let service = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut asked = String::new();
+        let mut lines = BufReader::new(stream.try_clone().unwrap());
+        while !asked.ends_with("\r\n\r\n") {
+            assert!(lines.read_line(&mut asked).unwrap() > 0, "{asked}");
+        }
+        let begun = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{begun}", begun.len()).unwrap();
+        asked.to_ascii_lowercase()
+    });
+    let credentials =
+        [("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "S"), ("AWS_ENDPOINT_URL", &endpoint)];
+    let mut options = StoreOptions::with_variables(credentials.into_iter().collect());
+    options.encryption = Some(Encryption::Kms("k".into()));
+    let store = open_store(&"s3://bucket/parts".parse().unwrap(), &options).unwrap();
+    assert_eq!(store.begin_parts(blob(), 1 << 30).unwrap().0, "u");
+    let asked = service.join().unwrap();
+    assert!(asked.starts_with("post /bucket/parts/blobs/"), "{asked}");
+    for header in ["x-amz-server-side-encryption: aws:kms", "x-amz-server-side-encryption-aws-kms-key-id: k"]
+    {
+        assert!(asked.contains(header), "{asked}");
+    }
 }

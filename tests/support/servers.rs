@@ -77,7 +77,19 @@ pub fn kill_and_restart_seaweedfs(server: &mut Server, away: Duration) {
     }
 }
 
-/// The variables with which a store is opened on [`seaweedfs`].
+/// Moto of a version that knows no conditional PUTs, with the bucket [`BUCKET`]; of the caller's own, and deaf to signatures.
+pub fn overwriting_s3(test: &str) -> Option<Server> {
+    let moto = installed("moto/bin/moto_server", test)?;
+    let command = |_: &Path, port: u16| {
+        let mut command = Command::new(&moto);
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        command
+    };
+    let ready = |server: &Server| status("PUT", server.port, &format!("/{BUCKET}")) == Some(200);
+    Some(start(10_000, 1, command, ready))
+}
+
+/// The variables with which a store is opened on [`seaweedfs`] and [`overwriting_s3`].
 pub fn seaweedfs_variables(server: &Server) -> Vec<(&'static str, String)> {
     vec![
         ("AWS_ENDPOINT_URL", server.url()),

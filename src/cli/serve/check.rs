@@ -23,7 +23,7 @@ pub(super) fn run(global: &Global, config: &ServeConfig) -> Outcome {
             }
             Err(error) => findings.push(Finding::wrong(
                 format!("the store cannot be opened: {error:#}"),
-                "correct --store, --encryption or the cloud's variables",
+                "correct --store, --encryption, --staging or the cloud's variables",
             )),
         },
         Err(error) => findings.push(Finding::wrong(

@@ -21,6 +21,8 @@ struct File {
     data: Option<PathBuf>,
     store: Option<String>,
     encryption: Option<String>,
+    #[serde(default)]
+    staging: bool,
     tls_certificate: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     url_minutes: Option<u32>,
@@ -36,6 +38,7 @@ pub(super) struct ServeConfig {
     /// The data folder's own without.
     pub(super) store: Option<StoreUrl>,
     pub(super) encryption: Option<Encryption>,
+    pub(super) staging: bool,
     pub(super) tls: Option<(PathBuf, PathBuf)>,
     pub(super) url_minutes: u32,
     pub(super) sweep_minutes: u32,
@@ -67,6 +70,7 @@ impl ServeConfig {
             data,
             store: args.store.clone().or(file.store).map(|url| url.parse()).transpose()?,
             encryption: encryption.map(|text| text.parse().map_err(anyhow::Error::msg)).transpose()?,
+            staging: args.staging || file.staging,
             tls,
             url_minutes,
             sweep_minutes: args.sweep_minutes.or(file.sweep_minutes).unwrap_or(DEFAULT_SWEEP_MINUTES),

@@ -32,6 +32,7 @@ impl Controller {
         parts: &[SentPart],
     ) -> Result<Arrived, ControllerError> {
         let object = ObjectName::blob(blob.name);
+        self.store.settle(object)?;
         let mut verified = self.store.checks_sha256();
         if let Some(upload) = &blob.upload {
             let whole = WholeIntent { len: blob.len, sha256: row.sha256 };

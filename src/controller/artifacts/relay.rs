@@ -7,7 +7,9 @@ use crate::controller::ledger::BlobState;
 use crate::controller::open::Controller;
 use crate::controller::store::PutIntent;
 use crate::model::ObjectName;
-use crate::protocol::artifact::{ArtifactId, ArtifactState};
+use crate::protocol::artifact::{ArtifactId, ArtifactState, PART_BYTES};
+
+use super::check::unfit;
 
 /// What becomes of content that an agent is about to send through this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,13 @@ impl Controller {
             return Ok(RelayTo::Nowhere);
         }
         let (row, blob) = self.pending_upload(caller, id)?;
+        if blob.len > PART_BYTES && !self.store.has_parts() {
+            return Err(unfit(format!(
+                "artifact {:?} has {} bytes, and this store takes no parts with the encryption that it was given: \
+                 `pannier artifact upload` sends it in one PUT",
+                row.path, blob.len
+            )));
+        }
         let intent = PutIntent { len: blob.len, crc32c: None, sha256: Some(row.sha256) };
         Ok(RelayTo::Object { object: ObjectName::blob(blob.name), intent })
     }

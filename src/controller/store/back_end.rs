@@ -51,8 +51,15 @@ pub struct WholeIntent {
 
 /// A place for packs and blobs.
 pub trait Store: Send + Sync {
-    /// A create-only PUT of exactly the intended bytes. When this returns, the PUT can succeed (its folder exists).
+    /// A PUT of exactly the intended bytes, which never changes an object that is there. When this returns, the PUT can succeed (its folder exists).
     fn sign_put(&self, object: ObjectName, intent: &PutIntent) -> Result<SignedUrl, StoreError>;
+
+    /// Makes what was put the object, where that takes more than the PUT ([`crate::controller::store::StoreOptions::staging`]);
+    /// nothing if it is made already, or nothing was put. From then on no PUT changes it. A request comes before any look at an object
+    /// that an agent has just put.
+    fn settle(&self, _object: ObjectName) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// A GET that honours ranges.
     fn sign_get(&self, object: ObjectName, answer: &AnswerHeaders) -> Result<SignedUrl, StoreError>;

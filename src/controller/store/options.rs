@@ -25,17 +25,20 @@ pub struct StoreOptions {
     pub url_life: Duration,
     /// Encryption at rest, signed into every PUT; `None` leaves it to the bucket.
     pub encryption: Option<Encryption>,
+    /// For a service of S3's protocol that overwrites: agents PUT to keys that nobody reads, and [`Store::settle`]
+    /// copies.
+    pub staging: bool,
 }
 
 impl StoreOptions {
-    /// The process's environment, URLs of 15 minutes, the bucket's own encryption.
+    /// The process's environment, URLs of 15 minutes, the bucket's own encryption, no staging.
     pub fn from_environment() -> Self {
         Self::with_variables(Variables::from_environment())
     }
 
     /// The same with variables from elsewhere: a config file, a test.
     pub const fn with_variables(variables: Variables) -> Self {
-        Self { variables, url_life: Duration::from_secs(URL_SECONDS), encryption: None }
+        Self { variables, url_life: Duration::from_secs(URL_SECONDS), encryption: None, staging: false }
     }
 
     /// Refuses a lifetime that is too long or too short.
@@ -56,6 +59,12 @@ impl StoreOptions {
 /// Opens the store at `url`. Asks nothing of it yet: see [`Store::check`].
 pub fn open_store(url: &StoreUrl, options: &StoreOptions) -> Result<Box<dyn Store>, StoreError> {
     options.check()?;
+    if options.staging && !matches!(url, StoreUrl::S3(_)) {
+        return Err(StoreError::setting(
+            format!("{url} needs no staging: it never overwrites"),
+            "leave staging out",
+        ));
+    }
     match (url, &options.encryption) {
         (StoreUrl::Disk(_), Some(_)) => Err(StoreError::setting(
             "a folder has no encryption that pannier could ask for".to_owned(),
@@ -167,6 +176,18 @@ mod tests {
             variables.lowercase("AWS_").collect::<Vec<_>>(),
             [("aws_secret_access_key".to_owned(), "secret")]
         );
+    }
+
+    #[test]
+    fn staging_is_for_the_protocol_of_s3_alone() {
+        let variables: Variables =
+            [("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "S")].into_iter().collect();
+        let options = StoreOptions { staging: true, ..StoreOptions::with_variables(variables) };
+        for (url, fine) in
+            [("file:/tmp/none", false), ("gs://bucket", false), ("az://bucket", false), ("s3://bucket", true)]
+        {
+            assert_eq!(open_store(&url.parse().unwrap(), &options).is_ok(), fine, "{url}");
+        }
     }
 
     #[test]

@@ -166,6 +166,10 @@ impl Signing for Azure {
         Ok(SignedUrl::new(format!("{sas}&comp=block&blockid={}", escaped(&block))))
     }
 
+    fn has_parts(&self) -> bool {
+        self.scope.is_empty() // object_store commits blocks without the scope
+    }
+
     fn has_plain_parts(&self) -> bool {
         false // blocks have no `ETag`
     }

@@ -151,6 +151,10 @@ impl Signing for Gcs {
         self.sign(bridge, Method::PUT, key, &[], &query)
     }
 
+    fn has_parts(&self) -> bool {
+        self.key_name.is_none() // object_store begins an upload without the key's name
+    }
+
     fn binds_checksum(&self) -> bool {
         true
     }

@@ -1,7 +1,7 @@
 //! A bucket as a store: what all clouds do alike through object_store. What each signs is its own (`signing`).
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
@@ -36,6 +36,7 @@ pub struct CloudStore {
     pages: Arc<dyn PaginatedListStore>,
     parts: Arc<dyn MultipartStore>,
     pub(super) signing: Box<dyn Signing>,
+    settling: Striped,
 }
 
 /// A bucket's faces, as each cloud's own file opens them.
@@ -80,30 +81,73 @@ impl CloudStore {
             pages: opened.pages,
             parts: opened.parts,
             signing: opened.signing,
+            settling: Striped::default(),
         })
     }
 
-    fn delete_object(&self, object: ObjectName) -> Result<u64, StoreError> {
-        let Some(len) = self.head(object)? else { return Ok(0) };
-        match self.bridge.wait(self.objects.delete(&self.keys.key(object))).map_err(CloudError::from) {
+    fn len(&self, object: ObjectName, keys: &Keys) -> Result<Option<u64>, StoreError> {
+        match self.bridge.wait(self.objects.head(&keys.key(object))).map_err(CloudError::from) {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(error) if error.kind() == CloudErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("look up", object)(error)),
+        }
+    }
+
+    pub(super) fn delete_below(&self, keys: &Keys, object: ObjectName) -> Result<u64, StoreError> {
+        let Some(len) = self.len(object, keys)? else { return Ok(0) };
+        match self.bridge.wait(self.objects.delete(&keys.key(object))).map_err(CloudError::from) {
             Ok(()) => Ok(len),
             Err(error) if error.kind() == CloudErrorKind::NotFound => Ok(0),
             Err(error) => Err(failed("delete", object)(error)),
         }
     }
 
+    fn list_below(
+        &self,
+        keys: &Keys,
+        kind: ObjectKind,
+        each: &mut dyn FnMut(ObjectName, &Path),
+    ) -> Result<(), StoreError> {
+        let mut token = None;
+        loop {
+            let unlistable = |source| StoreError::Place { doing: "list", place: self.place.clone(), source };
+            let page = self.page(keys, kind, token, None).map_err(unlistable)?;
+            for key in &page.keys {
+                if let Some(object) = keys.parse(key) {
+                    each(object, key);
+                }
+            }
+            token = page.next;
+            if token.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// One page of the listing, and where the next one begins.
     pub(super) fn page(
         &self,
+        keys: &Keys,
         kind: ObjectKind,
         token: Option<String>,
         most: Option<usize>,
     ) -> Result<Page, CloudError> {
         let options =
             PaginatedListOptions { page_token: token, max_keys: most, ..PaginatedListOptions::default() };
-        let page = self.bridge.wait(self.pages.list_paginated(Some(&self.keys.of_kind(kind)), options))?;
+        let page = self.bridge.wait(self.pages.list_paginated(Some(&keys.of_kind(kind)), options))?;
         let keys = page.result.objects.into_iter().map(|object| object.location).collect();
         Ok(Page { keys, next: page.page_token })
+    }
+}
+
+/// A lock for each object, of a few that many share.
+#[derive(Default)]
+struct Striped([Mutex<()>; 32]);
+
+impl Striped {
+    fn lock(&self, object: ObjectName) -> MutexGuard<'_, ()> {
+        let stripe = usize::from(object.name[0]) % self.0.len();
+        self.0[stripe].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,9 +159,30 @@ pub(super) struct Page {
 
 impl Store for CloudStore {
     fn sign_put(&self, object: ObjectName, intent: &PutIntent) -> Result<SignedUrl, StoreError> {
-        self.signing
-            .put(&self.bridge, &self.keys.key(object), intent)
-            .map_err(failed("sign a PUT of", object))
+        let key = if self.signing.stages() { self.keys.staged().key(object) } else { self.keys.key(object) };
+        self.signing.put(&self.bridge, &key, intent).map_err(failed("sign a PUT of", object))
+    }
+
+    fn settle(&self, object: ObjectName) -> Result<(), StoreError> {
+        if !self.signing.stages() {
+            return Ok(());
+        }
+        // One at a time for each object: a copy that came late would put what was staged since in the place of what was settled.
+        let _alone = self.settling.lock(object);
+        if self.head(object)?.is_some() {
+            return Ok(());
+        }
+        let (from, to) = (self.keys.staged().key(object), self.keys.key(object));
+        match self.bridge.wait(self.objects.copy(&from, &to)).map_err(CloudError::from) {
+            Ok(()) => {}
+            Err(error) if error.kind() == CloudErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed("settle", object)(error)),
+        }
+        // What stays is found by the next sweep.
+        if let Err(error) = self.bridge.wait(self.objects.delete(&from)) {
+            tracing::debug!(%object, error = %CloudError::from(error), "a staged object stays for the sweep");
+        }
+        Ok(())
     }
 
     fn sign_get(&self, object: ObjectName, answer: &AnswerHeaders) -> Result<SignedUrl, StoreError> {
@@ -127,11 +192,7 @@ impl Store for CloudStore {
     }
 
     fn head(&self, object: ObjectName) -> Result<Option<u64>, StoreError> {
-        match self.bridge.wait(self.objects.head(&self.keys.key(object))).map_err(CloudError::from) {
-            Ok(meta) => Ok(Some(meta.size)),
-            Err(error) if error.kind() == CloudErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("look up", object)(error)),
-        }
+        self.len(object, &self.keys)
     }
 
     fn read(&self, object: ObjectName, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
@@ -158,25 +219,17 @@ impl Store for CloudStore {
     }
 
     fn delete(&self, object: &StoredObject) -> Result<u64, StoreError> {
-        // An upload that was not finished leaves nothing in a bucket.
-        if object.unfinished.is_some() { Ok(0) } else { self.delete_object(object.object) }
+        let keys = if object.unfinished.is_some() { &self.keys.staged() } else { &self.keys };
+        self.delete_below(keys, object.object)
     }
 
     fn list(&self, kind: ObjectKind, each: &mut dyn FnMut(StoredObject)) -> Result<(), StoreError> {
-        let mut token = None;
-        loop {
-            let unlistable = |source| StoreError::Place { doing: "list", place: self.place.clone(), source };
-            let page = self.page(kind, token, None).map_err(unlistable)?;
-            page.keys
-                .iter()
-                .filter_map(|key| self.keys.parse(key))
-                .map(StoredObject::finished)
-                .for_each(&mut *each);
-            token = page.next;
-            if token.is_none() {
-                return Ok(());
-            }
-        }
+        // Also where nothing is staged now: what was left there before is found.
+        let staged = self.keys.staged();
+        self.list_below(&staged, kind, &mut |object, key| {
+            each(StoredObject { object, unfinished: Some(key.as_ref().into()) });
+        })?;
+        self.list_below(&self.keys, kind, &mut |object, _| each(StoredObject::finished(object)))
     }
 
     fn check(&self) -> Vec<Finding> {
@@ -188,11 +241,11 @@ impl Store for CloudStore {
     }
 
     fn has_parts(&self) -> bool {
-        true
+        self.signing.has_parts()
     }
 
     fn has_plain_parts(&self) -> bool {
-        self.signing.has_plain_parts()
+        self.has_parts() && self.signing.has_plain_parts()
     }
 
     fn begin_parts(&self, object: ObjectName, _len: u64) -> Result<UploadId, StoreError> {

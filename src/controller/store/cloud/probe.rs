@@ -62,7 +62,7 @@ impl<'a> Probe<'a> {
 
     /// Ends at the first thing without which the rest cannot be tried.
     fn look(&mut self, object: ObjectName, other: ObjectName) {
-        if let Err(error) = self.store.page(ObjectKind::Pack, None, Some(1)) {
+        if let Err(error) = self.store.page(&self.store.keys, ObjectKind::Pack, None, Some(1)) {
             return self.say(wrong(&format!("{} cannot be listed", self.store.place), &error));
         }
         self.say(Finding::fine(format!("{} can be reached and listed", self.store.place)));
@@ -75,11 +75,17 @@ impl<'a> Probe<'a> {
             ));
         }
         self.say(Finding::fine("a signed PUT is taken"));
-        self.try_to_overwrite(object);
+        let is_kept = if self.store.signing.stages() {
+            self.try_staging(object)
+        } else {
+            self.try_to_overwrite(object)
+        };
         if self.store.signing.binds_checksum() {
             self.try_other_bytes(other);
         }
-        self.read_back(object);
+        if is_kept {
+            self.read_back(object);
+        }
     }
 
     fn compare_clocks(&mut self, date: Option<&str>) {
@@ -96,17 +102,46 @@ impl<'a> Probe<'a> {
         });
     }
 
-    fn try_to_overwrite(&mut self, object: ObjectName) {
-        let Some(answer) = self.put(object, OTHER) else { return };
+    /// Whether the object is what it was.
+    fn try_to_overwrite(&mut self, object: ObjectName) -> bool {
+        let Some(answer) = self.put(object, OTHER) else { return false };
         self.say(if answer.is_taken() {
             Finding::wrong(
                 "the store overwrites: it does not honour If-None-Match in a PUT",
-                "use a service with conditional PUTs, or a newer version of it: an agent must never be able to change a pack \
-                 that others read",
+                "serve with --staging, at one copy of each object, or use a service with conditional PUTs: an agent must \
+                 never be able to change a pack that others read",
             )
         } else {
             Finding::fine(format!("a second PUT of the same object is refused ({})", answer.status))
         });
+        !answer.is_taken()
+    }
+
+    /// Whether the object is what it was, in spite of a PUT that came after it was settled.
+    fn try_staging(&mut self, object: ObjectName) -> bool {
+        let settled = self.store.settle(object);
+        if self.put(object, OTHER).is_none() {
+            return false;
+        }
+        match settled.and_then(|()| self.store.settle(object)).and_then(|()| self.store.read(object, 0..9)) {
+            Ok(bytes) if bytes == CONTENT.0 => {
+                self.say(Finding::fine(
+                    "staging was chosen: what was put is copied, and a second PUT does not change the copy",
+                ));
+                true
+            }
+            Ok(_) => {
+                self.say(Finding::wrong(
+                    "a second PUT changed an object that had been copied",
+                    "use another service: an agent must never be able to change a pack that others read",
+                ));
+                false
+            }
+            Err(error) => {
+                self.say(wrong_store("what was put cannot be copied out of the staging area", &error));
+                false
+            }
+        }
     }
 
     fn try_other_bytes(&mut self, object: ObjectName) {
@@ -153,7 +188,9 @@ impl<'a> Probe<'a> {
     fn clean(&mut self, made: &[ObjectName]) {
         let mut deleted = 0;
         for &object in made {
-            match self.store.delete(&StoredObject::finished(object)) {
+            let staged = self.store.delete_below(&self.store.keys.staged(), object);
+            let object = self.store.delete(&StoredObject::finished(object));
+            match staged.and_then(|staged| Ok(staged + object?)) {
                 Ok(bytes) => deleted += bytes,
                 Err(error) => return self.say(wrong_store("the probe object cannot be deleted", &error)),
             }

@@ -38,7 +38,7 @@ pub(super) fn open(place: &Place, options: &StoreOptions) -> Result<Opened, Stor
     }
     let region =
         builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_else(|| "us-east-1".to_owned());
-    let client = builder
+    let client = encrypted(builder, options.encryption.as_ref())
         .with_bucket_name(place.bucket())
         // One object at a time is deleted with a plain DELETE, which every service has and every policy names.
         .with_disable_bulk_delete(true)
@@ -51,6 +51,7 @@ pub(super) fn open(place: &Place, options: &StoreOptions) -> Result<Opened, Stor
         region,
         life: Life(options.url_life),
         encryption: encryption_headers(options.encryption.as_ref())?,
+        staging: options.staging,
     };
     let (pages, parts) = (Arc::clone(&client) as _, Arc::clone(&client) as _);
     Ok(Opened { objects: client, pages, parts, signing: Box::new(signing) })
@@ -72,11 +73,25 @@ fn encryption_headers(encryption: Option<&Encryption>) -> Result<Vec<(&'static s
     }
 }
 
+/// The client's own requests that make objects (uploads in parts, copies) ask for the same encryption.
+fn encrypted(builder: AmazonS3Builder, encryption: Option<&Encryption>) -> AmazonS3Builder {
+    match encryption {
+        // The key's type is not public, but its name is.
+        Some(Encryption::S3Managed) => match "aws_server_side_encryption".parse() {
+            Ok(algorithm) => builder.with_config(algorithm, "AES256"),
+            Err(_) => builder,
+        },
+        Some(Encryption::Kms(key)) => builder.with_sse_kms_encryption(key),
+        None | Some(Encryption::Scope(_)) => builder,
+    }
+}
+
 struct S3 {
     client: Arc<AmazonS3>,
     region: String,
     life: Life,
     encryption: Vec<(&'static str, String)>,
+    staging: bool,
 }
 
 impl S3 {
@@ -114,7 +129,10 @@ impl S3 {
 
 impl Signing for S3 {
     fn put(&self, bridge: &Bridge, key: &Path, intent: &PutIntent) -> Result<SignedUrl, CloudError> {
-        let mut sent = vec![("if-none-match", "*".to_owned())];
+        let mut sent = Vec::new();
+        if !self.staging {
+            sent.push(("if-none-match", "*".to_owned()));
+        }
         // One checksum is all that S3 takes.
         sent.extend(match (intent.sha256, intent.crc32c) {
             (Some(sum), _) => Some(("x-amz-checksum-sha256", STANDARD.encode(sum.0))),
@@ -145,12 +163,17 @@ impl Signing for S3 {
         self.sign_put(bridge, key, part.len, Vec::new(), &query)
     }
 
+    fn stages(&self) -> bool {
+        self.staging
+    }
+
     fn binds_checksum(&self) -> bool {
         true
     }
 
     fn binds_sha256(&self) -> bool {
-        true
+        // A service too old for conditional PUTs may be too old for checksums.
+        !self.staging
     }
 }
 

@@ -13,8 +13,18 @@ use super::error::CloudError;
 
 /// Signs for one bucket. Every URL is for one object and one method, and ends by itself.
 pub(super) trait Signing: Send + Sync {
-    /// A create-only PUT of what `intent` says.
+    /// A PUT of what `intent` says; create-only unless this store stages.
     fn put(&self, bridge: &Bridge, key: &Path, intent: &PutIntent) -> Result<SignedUrl, CloudError>;
+
+    /// Whether PUTs may overwrite, and so go to keys that nobody reads.
+    fn stages(&self) -> bool {
+        false
+    }
+
+    /// Whether the encryption that the operator chose holds for uploads in parts too.
+    fn has_parts(&self) -> bool {
+        true
+    }
 
     /// A GET, of any range, whose answer says what `answer` wants.
     fn get(&self, bridge: &Bridge, key: &Path, answer: &AnswerHeaders) -> Result<SignedUrl, CloudError>;
