@@ -6,10 +6,13 @@ use crate::controller::caller::Caller;
 use crate::controller::error::ControllerError;
 use crate::controller::ledger::{CommitRows, PackId, PackRow, PackState, SessionRow};
 use crate::controller::open::Controller;
-use crate::controller::pack_source::{Tail, read_tail};
+use crate::controller::pack_source::{ChunkSource, Tail, read_tail};
 use crate::controller::references::Follower;
 use crate::model::{Digest, PackName};
 use crate::protocol::{Commit, Committed};
+
+/// The ends of so few packs are kept for who follows their pages: of many, some are read again.
+const FEW: usize = 4;
 
 impl Controller {
     /// Makes the stash visible, or changes nothing. The same commit again gives the same answer.
@@ -44,17 +47,21 @@ impl Controller {
         let mut rows = Vec::with_capacity(request.packs.len());
         let mut tails = Vec::with_capacity(request.packs.len());
         let mut chunks: Vec<(Digest, PackId)> = Vec::new();
+        let mut source = ChunkSource::ahead(self.store.as_ref());
         for name in &request.packs.iter().collect::<BTreeSet<_>>() {
             let row = self.own_pack(session, **name)?;
             let tail = self.check_arrival(&row)?;
             chunks.extend(tail.footer.chunks.iter().map(|chunk| (chunk.digest, row.id)));
             tails.push((row.id, tail.len));
+            if request.packs.len() <= FEW {
+                source.keep(row.name, tail);
+            }
             rows.push(row);
         }
         chunks.sort_unstable();
         chunks.dedup_by_key(|(digest, _)| *digest);
-        let references = Follower::new(self, &caller.access, session.id, &chunks, rows.into_iter())
-            .follow(request.root)?;
+        let follower = Follower::new(self, &caller.access, session.id, &chunks, rows.into_iter(), source);
+        let references = follower.follow(request.root)?;
         let committed = self.ledger.commit(
             &caller.access,
             &CommitRows {

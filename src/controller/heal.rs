@@ -5,6 +5,7 @@ use crate::controller::caller::Caller;
 use crate::controller::error::{ControllerError, ErrorKind};
 use crate::controller::ledger::{Access, MendedStash, StashRow};
 use crate::controller::open::Controller;
+use crate::controller::pack_source::ChunkSource;
 use crate::controller::references::Follower;
 use crate::protocol::SessionId;
 
@@ -31,7 +32,8 @@ impl Controller {
         let own = Access { write: stash.scope, read: vec![stash.scope] };
         let access = if stash.scope == caller.access.write { &caller.access } else { &own };
         // No session's packs or pins: the chunk index alone says where things stand.
-        let follower = Follower::new(self, access, SessionId(0), &[], std::iter::empty());
+        let source = ChunkSource::ahead(self.store.as_ref());
+        let follower = Follower::new(self, access, SessionId(0), &[], std::iter::empty(), source);
         let found = match follower.follow(stash.info.id) {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::Damaged => return Ok(false),

@@ -17,6 +17,7 @@ pub mod ledger;
 mod open;
 mod pack_source;
 mod process;
+mod read_ahead;
 mod reading;
 mod rebuild;
 mod references;

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::controller::error::ControllerError;
+use crate::controller::read_ahead::{ReadAhead, trim};
 use crate::controller::store::Store;
 use crate::model::pack_layout::{Footer, Frame, LayoutError, MAGIC, TRAILER_BYTES, Trailer};
 use crate::model::{Digest, PackName};
@@ -18,6 +19,8 @@ pub(super) struct Tail {
     pub(super) digest: Digest,
     /// Bytes of footer and trailer.
     pub(super) len: u64,
+    /// What came with them: the last bytes before the footer.
+    before: Vec<u8>,
 }
 
 /// Bytes at the end of a pack that are read first: the footer of most packs comes with its trailer in one request.
@@ -28,15 +31,19 @@ pub(super) fn read_tail(store: &dyn Store, pack: PackName, len: u64) -> Result<T
     let damaged = |source: PackError| ControllerError::Pack { pack, source };
     let short = || damaged(LayoutError::NotAPack.into());
     let start = len.saturating_sub(TAIL_GUESS);
-    let mut tail = store.read(pack.into(), start..len)?;
+    let mut before = store.read(pack.into(), start..len)?;
+    let tail = &before;
     let trailer = tail.len().checked_sub(TRAILER_BYTES as usize).and_then(|at| tail.get(at..));
     let trailer = Trailer::decode(trailer.ok_or_else(short)?, len).map_err(|e| damaged(e.into()))?;
-    match trailer.footer_offset.checked_sub(start) {
-        Some(before) => drop(tail.drain(..(before as usize).min(tail.len()))),
-        None => tail = store.read(pack.into(), trailer.footer_offset..len)?,
-    }
+    let tail = match trailer.footer_offset.checked_sub(start) {
+        Some(at) => before.split_off((at as usize).min(before.len())),
+        None => {
+            before.clear();
+            store.read(pack.into(), trailer.footer_offset..len)?
+        }
+    };
     let footer = decode_tail(&tail, len).map_err(damaged)?;
-    Ok(Tail { footer, digest: trailer.footer_digest, len: tail.len() as u64 })
+    Ok(Tail { footer, digest: trailer.footer_digest, len: tail.len() as u64, before })
 }
 
 /// Reads every byte of a pack, verifies every chunk and hands it to `each`; its footer.
@@ -65,6 +72,7 @@ pub(super) fn check_pack(
 /// files of a folder.
 pub(super) struct ChunkSource<'a> {
     store: &'a dyn Store,
+    ahead: ReadAhead<'a>,
     /// Footers that others read, for those who ask often and briefly.
     shared: Option<&'a SharedTails>,
     /// The latest last.
@@ -95,13 +103,30 @@ struct DecodedFrame {
 /// Chunks of the footers that are kept beside the latest: 40 bytes each, and the footers of most packs have fewer than
 /// 20,000.
 const KEPT_CHUNKS: usize = 1 << 17;
+/// What is read at once by those who follow a manifest: pages and lists are some kilobytes each.
+const AHEAD_BYTES: u64 = 256 << 10;
 /// Plaintext of the frames that are kept beside the latest.
 const KEPT_FRAME_BYTES: usize = 4 << 20;
 
 impl<'a> ChunkSource<'a> {
     pub(super) fn new(store: &'a dyn Store) -> Self {
-        let decoder = FrameDecoder::new();
-        Self { store, shared: None, tails: Vec::new(), frames: Vec::new(), decoder }
+        let (ahead, decoder) = (ReadAhead::new(store, 0), FrameDecoder::new());
+        Self { store, ahead, shared: None, tails: Vec::new(), frames: Vec::new(), decoder }
+    }
+
+    /// The same, and what stands behind a frame is read with it.
+    pub(super) fn ahead(store: &'a dyn Store) -> Self {
+        Self { ahead: ReadAhead::new(store, AHEAD_BYTES), ..Self::new(store) }
+    }
+
+    /// Keeps the end of a pack that somebody read already.
+    pub(super) fn keep(&mut self, pack: PackName, tail: Tail) {
+        let end = tail.footer.frames.last().map_or(0, |frame| frame.stored_range().end);
+        if let Some(start) = end.checked_sub(tail.before.len() as u64) {
+            self.ahead.keep(pack, start, tail.before);
+        }
+        trim(&mut self.tails, KEPT_CHUNKS, |(_, kept)| kept.by_digest.len());
+        self.tails.push((pack, Arc::new(IndexedTail::new(tail.footer))));
     }
 
     /// The same, with footers that others read before.
@@ -151,10 +176,10 @@ impl<'a> ChunkSource<'a> {
         let at = match known {
             Some(at) => at,
             None => {
-                let stored = self.store.read(pack.into(), frame.stored_range())?;
+                let stored = self.ahead.read(pack, footer, &frame.stored_range())?;
                 let chunks = footer.chunks.get(frame.chunks.clone()).unwrap_or_default();
                 let mut plain = Vec::new();
-                let decoded = self.decoder.decode(frame, &stored, chunks, &mut plain);
+                let decoded = self.decoder.decode(frame, stored, chunks, &mut plain);
                 decoded.map_err(|source| ControllerError::Pack { pack, source })?;
                 trim(&mut self.frames, KEPT_FRAME_BYTES, |kept| kept.plain.len());
                 let ends = chunks.iter().scan(0, |end, chunk| {
@@ -228,14 +253,6 @@ impl IndexedTail {
         let found = self.by_digest.binary_search_by_key(digest, |&at| self.footer.chunks[at as usize].digest);
         found.ok().map(|at| self.by_digest[at] as usize)
     }
-}
-
-/// Drops the oldest until what is left weighs no more than `most`.
-fn trim<T>(kept: &mut Vec<T>, most: usize, weight: impl Fn(&T) -> usize) {
-    let mut left = most;
-    let fits = |one: &&T| left.checked_sub(weight(one)).map(|rest| left = rest).is_some();
-    let count = kept.iter().rev().take_while(fits).count();
-    kept.drain(..kept.len() - count);
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Follows a root to every pack that it needs, reading only pages that no earlier commit has followed.
+//! Follows a root to every pack that it needs, reading only pages and chunk lists that no earlier commit has followed.
 //! Changes nothing.
 
 use std::collections::{BTreeSet, HashMap};
@@ -16,18 +16,21 @@ const PAGES_AT_ONCE: usize = 64;
 /// … and chunks of large files that are looked up together: 10 MB of digests.
 const CHUNKS_AT_ONCE: usize = 1 << 18;
 
-/// What some pages need.
+/// What some pages need, and the lists in them.
+#[derive(Default)]
 struct Needs {
-    /// Chunks whose packs are not known yet, each with the page that needs it.
+    /// Chunks whose packs are not known yet, each with the part that needs it.
     chunks: Vec<(Digest, usize)>,
-    /// For each page: packs that it needs.
-    packs: Vec<BTreeSet<PackId>>,
+    /// Pages and lists that are followed now, and the packs that each needs.
+    parts: Vec<(Digest, BTreeSet<PackId>)>,
+    /// Lists, each with the page that has it.
+    lists: Vec<(Digest, usize)>,
 }
 
 /// Where everything that a root refers to stands.
 pub(super) struct References {
     pub(super) root: Root,
-    /// Pages that were followed now, with all the packs that they need, their own among them.
+    /// Pages and lists that were followed now, with all the packs that they need, their own among them.
     pub(super) pages: Vec<(Digest, Vec<PackId>)>,
     pub(super) packs: Vec<PackId>,
     pub(super) manifest_packs: Vec<PackId>,
@@ -52,9 +55,9 @@ impl<'a> Follower<'a> {
         session: SessionId,
         own: &'a [(Digest, PackId)],
         new_packs: impl Iterator<Item = PackRow>,
+        source: ChunkSource<'a>,
     ) -> Self {
         let rows = new_packs.map(|row| (row.id, row)).collect();
-        let source = ChunkSource::new(controller.store.as_ref());
         Self { controller, access, session, own, rows, source, manifest_packs: BTreeSet::new() }
     }
 
@@ -80,34 +83,59 @@ impl<'a> Follower<'a> {
         Ok(References { root, pages, packs: packs.into_iter().collect(), manifest_packs })
     }
 
-    /// Each page with the packs that it and its files need.
+    /// Each page, and each list that was not known, with the packs that it and its files need.
     fn pages(&mut self, digests: &[Digest]) -> Result<Vec<(Digest, Vec<PackId>)>, ControllerError> {
-        let mut needs = Needs { chunks: Vec::new(), packs: vec![BTreeSet::new(); digests.len()] };
-        for (page, &digest) in digests.iter().enumerate() {
-            let (pack, bytes) = self.manifest_part(digest)?;
-            needs.packs[page].insert(pack);
+        let mut needs = Needs::default();
+        for &digest in digests {
+            let (part, bytes) = self.part(digest, &mut needs)?;
             let entries =
                 page::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
             for content in entries.iter().filter_map(Entry::content) {
-                let chunks = content.runs().map(|chunk| chunk.digest);
-                match content.listed {
-                    false => needs.chunks.extend(chunks.map(|digest| (digest, page))),
-                    true => { chunks }.try_for_each(|list| self.list(list, page, &mut needs))?,
-                }
+                let chunks = content.runs().map(|chunk| (chunk.digest, part));
+                if content.listed { needs.lists.extend(chunks) } else { needs.chunks.extend(chunks) }
             }
         }
-        self.settle(&mut needs)?;
-        let packs = needs.packs.into_iter().map(|packs| packs.into_iter().collect());
-        Ok(digests.iter().copied().zip(packs).collect())
+        self.lists(&mut needs)?;
+        let parts = needs.parts.into_iter();
+        Ok(parts.map(|(digest, packs)| (digest, packs.into_iter().collect())).collect())
     }
 
-    fn list(&mut self, digest: Digest, page: usize, needs: &mut Needs) -> Result<(), ControllerError> {
+    /// Gives every page what its lists need. A large file that did not change stands in a page that did with the list that an earlier
+    /// commit followed.
+    fn lists(&mut self, needs: &mut Needs) -> Result<(), ControllerError> {
+        let lists = std::mem::take(&mut needs.lists);
+        let mut digests: Vec<Digest> = lists.iter().map(|(list, _)| *list).collect();
+        digests.sort_unstable();
+        digests.dedup();
+        let known = self.controller.ledger.page_packs(self.access, &digests)?;
+        let mut followed = HashMap::new();
+        for (&digest, _) in digests.iter().zip(&known).filter(|(_, known)| known.is_none()) {
+            let (part, bytes) = self.part(digest, needs)?;
+            let list =
+                chunk_list::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
+            needs.chunks.extend(list.iter().map(|chunk| (chunk.digest, part)));
+            followed.insert(digest, part);
+            if needs.chunks.len() >= CHUNKS_AT_ONCE {
+                self.settle(needs)?;
+            }
+        }
+        self.settle(needs)?;
+        for (digest, page) in lists {
+            let packs = match (followed.get(&digest), digests.binary_search(&digest)) {
+                (Some(&part), _) => needs.parts[part].1.clone(),
+                (None, Ok(at)) => known[at].iter().flatten().copied().collect(),
+                (None, Err(_)) => BTreeSet::new(),
+            };
+            needs.parts[page].1.extend(packs);
+        }
+        Ok(())
+    }
+
+    /// A page or list to follow, and its number among the parts.
+    fn part(&mut self, digest: Digest, needs: &mut Needs) -> Result<(usize, Vec<u8>), ControllerError> {
         let (pack, bytes) = self.manifest_part(digest)?;
-        needs.packs[page].insert(pack);
-        let list =
-            chunk_list::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
-        needs.chunks.extend(list.iter().map(|chunk| (chunk.digest, page)));
-        if needs.chunks.len() >= CHUNKS_AT_ONCE { self.settle(needs) } else { Ok(()) }
+        needs.parts.push((digest, BTreeSet::from([pack])));
+        Ok((needs.parts.len() - 1, bytes))
     }
 
     /// Finds the packs of the chunks that are needed. In the order of digests, which is that of the index: the same
@@ -119,10 +147,10 @@ impl<'a> Follower<'a> {
         digests.dedup();
         let found = self.locate(&digests)?;
         let mut found = digests.into_iter().zip(found).peekable();
-        for (digest, page) in needs.chunks.drain(..) {
+        for (digest, part) in needs.chunks.drain(..) {
             while found.next_if(|(at, _)| *at < digest).is_some() {}
             if let Some((_, pack)) = found.peek() {
-                needs.packs[page].insert(*pack);
+                needs.parts[part].1.insert(*pack);
             }
         }
         Ok(())

@@ -80,7 +80,7 @@ impl Controller {
                 }
             }
         }
-        let mut source = ChunkSource::new(self.store.as_ref());
+        let mut source = ChunkSource::ahead(self.store.as_ref());
         let mut read = |digest: Digest| {
             let (pack, len) = *manifest.get(&digest).ok_or(ControllerError::MissingChunk(digest))?;
             source.read(pack, len, digest)

@@ -43,19 +43,19 @@ impl<'a> BlobSource<'a> {
         Ok(Self { remote, gate, id, len, url: Mutex::new((url, 0)) })
     }
 
-    /// The bytes of `range`, exactly.
-    pub fn read(&self, range: Range<u64>) -> Result<Vec<u8>, BlobError> {
+    /// The bytes of `range`, exactly, in place of what `into` holds.
+    pub fn read(&self, range: Range<u64>, into: &mut Vec<u8>) -> Result<(), BlobError> {
+        into.clear();
         let len = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
         let (url, times) = self.lock().clone();
         let _permit = self.gate.enter(len as u64);
         match file_path(&url) {
             Some(path) => {
-                let mut bytes = vec![0; len];
-                fs::File::open(path)?.file().read_exact_at(&mut bytes, range.start)?;
-                Ok(bytes)
+                into.resize(len, 0);
+                Ok(fs::File::open(path)?.file().read_exact_at(into, range.start)?)
             }
-            None if len == 0 => Ok(Vec::new()),
-            None => self.read_url(url, times, &range, len),
+            None if len == 0 => Ok(()),
+            None => self.read_url(url, times, &range, into),
         }
     }
 
@@ -64,13 +64,13 @@ impl<'a> BlobSource<'a> {
         mut url: SignedUrl,
         times: u32,
         range: &Range<u64>,
-        len: usize,
-    ) -> Result<Vec<u8>, BlobError> {
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), BlobError> {
         let http = self.remote.transport().http().filter(|_| url.scheme().starts_with("http"));
         let Some(http) = http else { return Err(BlobError::Scheme(url.redacted())) };
         let range = ByteRange { start: range.start, end: range.end, total: self.len };
         let observer = |cause: &Cause| self.gate.failed(cause);
-        let mut bytes = Vec::with_capacity(len);
+        bytes.reserve_exact((range.end - range.start) as usize);
         let mut may_renew = true;
         loop {
             let request = Request {
@@ -78,7 +78,7 @@ impl<'a> BlobSource<'a> {
                 observer: Some(&observer),
                 ..Request::new(Method::GET, url.expose())
             };
-            match http.read(&request, &range, &mut bytes) {
+            match http.read(&request, &range, bytes) {
                 Ok(()) => break,
                 Err(error) if may_renew && has_ended(&error) => {
                     url = self.renew(times)?;
@@ -87,8 +87,8 @@ impl<'a> BlobSource<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.gate.moved(len as u64);
-        Ok(bytes)
+        self.gate.moved(bytes.len() as u64);
+        Ok(())
     }
 
     /// A newer URL than the one that was renewed `times`. Threads that come while one asks wait for its answer.

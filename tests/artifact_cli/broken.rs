@@ -186,19 +186,25 @@ fn a_file_that_ends_while_it_is_sent_is_not_tried_again() {
 /// Proves that what is not what was announced never gets its name, whoever altered it.
 #[test]
 fn wrong_bytes_are_refused_and_what_was_there_stays() {
-    let scene = Scene::new(|seen, _| match is_for(seen, "x1") && !seen.is_put() {
-        true => Act::Flip(1234),
-        false => Act::Store,
-    });
-    scene.upload().unwrap();
-    let out = scene.downloaded();
-    fs::write(out.join("two"), "before").unwrap();
-    let done = download(&scene.answers, &download_to(&out), &Progress::default()).unwrap();
-    assert_eq!(done.artifacts.len(), 2);
-    let [problem] = &done.problems[..] else { panic!("{:?}", done.problems) };
-    assert!(problem.path == "two" && problem.what.contains("damaged"), "{problem:?}");
-    assert_eq!(fs::read(out.join("two")).unwrap(), b"before");
-    assert_eq!(files(&out).len(), 3, "nothing unfinished is left: {:?}", files(&out));
+    // What other agents upload has no BLAKE3.
+    for (sum, has_blake3) in [("BLAKE3", true), ("SHA-256", false)] {
+        let scene = Scene::new(|seen, _| match is_for(seen, "x1") && !seen.is_put() {
+            true => Act::Flip(1234),
+            false => Act::Store,
+        });
+        scene.upload().unwrap();
+        if !has_blake3 {
+            scene.answers.announced.lock().unwrap().iter_mut().for_each(|new| new.blake3 = None);
+        }
+        let out = scene.downloaded();
+        fs::write(out.join("two"), "before").unwrap();
+        let done = download(&scene.answers, &download_to(&out), &Progress::default()).unwrap();
+        assert_eq!(done.artifacts.len(), 2);
+        let [problem] = &done.problems[..] else { panic!("{:?}", done.problems) };
+        assert!(problem.path == "two" && problem.what.contains(&format!("its {sum} is not")), "{problem:?}");
+        assert_eq!(fs::read(out.join("two")).unwrap(), b"before");
+        assert_eq!(files(&out).len(), 3, "nothing unfinished is left: {:?}", files(&out));
+    }
 }
 
 /// Proves that a file that changes between hashing and sending ends in state `error`, is named, and costs the others nothing.
@@ -274,7 +280,7 @@ fn a_damaged_or_lost_blob_is_named_and_the_others_come() {
     }
     bed.folder("out");
     let run = bed.run(&["download", "*", "out"]).exits(3);
-    run.says("`flipped`: it is damaged: its SHA-256 is not")
+    run.says("`flipped`: it is damaged: its BLAKE3 is not")
         .says("`lost`: ")
         .says("`cut`: ")
         .says("Downloaded 1 artifact");

@@ -130,3 +130,20 @@ pub(crate) fn pages_lead_to_packs_while_those_are_there(ledger: &dyn Ledger) {
     assert!(scene.quarantine(pack));
     assert_eq!(pages(), [None, None]);
 }
+
+/// Proves that a page that needs a pack which is gone has to be followed again, though other packs that it needs are still there: whoever
+/// brings what was lost brings it in a pack that the old answer does not name, and that a sweep would take.
+pub(crate) fn a_page_is_not_known_by_some_of_its_packs(ledger: &dyn Ledger) {
+    let scene = Scene::new(ledger);
+    let session = scene.open(None).id;
+    let (gone, kept) = (scene.pending(session), scene.pending(session));
+    scene.commit(session, "x", "ab", &[(gone, "a"), (kept, "b")], &[]).unwrap();
+    let session = scene.open(None).id;
+    scene.commit(session, "y", "b", &[], &[kept]).unwrap();
+    scene.remove("x");
+    scene.sweep();
+    scene.forget(gone, Some("a"));
+    assert_eq!((scene.state(gone), scene.state(kept)), (None, Some(PackState::Live)));
+    let pages = ledger.page_packs(&scene.access, &[page("ab"), page("b")]).unwrap();
+    assert_eq!(pages, [None, Some(vec![kept])]);
+}

@@ -41,7 +41,8 @@ conformance! {
         a_parent_is_accepted_only_whole, sessions_of_other_scopes_are_not_there, processes_are_remembered;
     index: scopes_do_not_see_each_other, the_first_scope_that_has_a_chunk_wins, what_is_present_is_pinned,
         digests_that_begin_alike_are_told_apart, what_the_index_says_of_forgotten_packs_counts_as_missing,
-        pages_lead_to_packs_while_those_are_there;
+        pages_lead_to_packs_while_those_are_there,
+        a_page_is_not_known_by_some_of_its_packs;
     commits: a_commit_is_all_or_nothing, a_commit_needs_an_open_session_and_its_own_packs,
         a_known_root_is_committed_without_packs, a_repeated_commit_has_its_answer,
         a_commit_brings_condemned_packs_back, a_commit_heals_what_was_set_aside;

@@ -1,6 +1,7 @@
 //! `artifact download`: what a query finds, into a folder, several at once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,8 @@ use super::query::Search;
 
 /// Files that are read by several threads each, at once: what bounds memory.
 const LARGE_AT_ONCE: u32 = 2;
+/// Folders that are written to at once.
+const QUEUES: usize = 64;
 
 /// What to fetch, and where to.
 #[derive(Debug)]
@@ -74,6 +77,8 @@ struct Run<'a> {
     progress: &'a Progress,
     gate: Gate,
     large: Gate,
+    /// By folder; several share one.
+    queues: [Mutex<()>; QUEUES],
     next: AtomicUsize,
     done: Mutex<DownloadedArtifacts>,
     failure: Mutex<Option<ArtifactError>>,
@@ -97,6 +102,7 @@ pub fn download(
         progress,
         gate: remote.transport().blobs(request.concurrency),
         large: Gate::beginning(LARGE_AT_ONCE, LARGE_AT_ONCE, u64::MAX),
+        queues: std::array::from_fn(|_| Mutex::default()),
         next: AtomicUsize::new(0),
         done: Mutex::new(DownloadedArtifacts {
             build: matches.build,
@@ -114,8 +120,7 @@ pub fn download(
     }
     progress.found_entries.add((files.len() + links.len()) as u64);
     progress.found_bytes.add(files.iter().map(|(_, artifact)| artifact.len).sum());
-    // The large ones last: whoever waits among them keeps no small one waiting.
-    files.sort_by_key(|(_, artifact)| artifact.len > PIECE_BYTES);
+    in_turn(&mut files);
     thread::scope(|scope| {
         for _ in 0..files.len().min(run.gate.most() as usize) {
             scope.spawn(|| run.fetch_files(&files));
@@ -124,6 +129,20 @@ pub fn download(
     // After the files, none of which can then be led astray by one of them.
     links.iter().for_each(|placed| run.make_link(placed));
     run.finish()
+}
+
+/// The first files of all folders, then the second ones, and so on, so that those who write at once write to different folders. The large
+/// ones last: whoever waits among them keeps no small one waiting.
+fn in_turn(files: &mut Vec<Placed>) {
+    let mut ranks: HashMap<Option<EntryPath>, u32> = HashMap::new();
+    let mut ranked: Vec<(bool, u32, Placed)> = Vec::with_capacity(files.len());
+    for placed in files.drain(..) {
+        let rank = ranks.entry(placed.0.parent()).or_default();
+        *rank += 1;
+        ranked.push((placed.1.len > PIECE_BYTES, *rank, placed));
+    }
+    ranked.sort_by_key(|(is_large, rank, _)| (*is_large, *rank));
+    files.extend(ranked.into_iter().map(|(_, _, placed)| placed));
 }
 
 impl Run<'_> {
@@ -168,8 +187,15 @@ impl Run<'_> {
         }
         let _lane = (artifact.len > PIECE_BYTES).then(|| self.large.enter(0));
         let source = BlobSource::new(self.remote, &self.gate, artifact)?;
-        fetch(&parent, place, artifact, &source, self.progress)?;
+        fetch(&parent, place, artifact, &source, self.queue(place), self.progress)?;
         Ok(Fetched::Written)
+    }
+
+    /// Where those stand who write to the folder of `place`.
+    fn queue(&self, place: &EntryPath) -> &Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        place.parent().hash(&mut hasher);
+        &self.queues[hasher.finish() as usize % QUEUES]
     }
 
     fn make_link(&self, (place, artifact): &Placed) {

@@ -25,7 +25,9 @@ impl Controller {
         uploads: &[FinishArtifact],
     ) -> Result<Vec<FinishedArtifact>, ControllerError> {
         at_most("artifacts in one request", uploads.len() as u64, MAX_ARTIFACTS as u64)?;
-        let ended = all_at_once(uploads, |upload| self.end_of(caller, upload))?;
+        let looked = all_at_once(uploads, |upload| self.end_of(caller, upload))?;
+        let (ended, arrived): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
+        self.store.persist(&arrived.into_iter().flatten().collect::<Vec<_>>())?;
         let states = self.ledger.end_uploads(&caller.access, &ended)?;
         let finished: Vec<FinishedArtifact> = ended
             .into_iter()
@@ -37,16 +39,25 @@ impl Controller {
         Ok(finished)
     }
 
-    fn end_of(&self, caller: &Caller, upload: &FinishArtifact) -> Result<EndedUpload, ControllerError> {
+    /// How an upload ends, and the object that it brought.
+    fn end_of(
+        &self,
+        caller: &Caller,
+        upload: &FinishArtifact,
+    ) -> Result<(EndedUpload, Option<ObjectName>), ControllerError> {
         let row = self.own_artifact(caller, &upload.id)?;
         let pending = row.blob.as_ref().filter(|blob| blob.state == BlobState::Pending);
+        let mut arrived = None;
         let end = match pending {
             _ if upload.failed => UploadEnd::Failed("its agent could not send it".to_owned()),
             // Over already, or nothing was to be sent: the ledger knows how it stands.
             None => UploadEnd::Finished { verified: false },
             Some(_) if row.state != ArtifactState::New => UploadEnd::Finished { verified: false },
             Some(blob) => match self.look_at(&row, blob, &upload.parts)? {
-                Arrived::Whole { verified } => UploadEnd::Finished { verified },
+                Arrived::Whole { verified } => {
+                    arrived = Some(ObjectName::blob(blob.name));
+                    UploadEnd::Finished { verified }
+                }
                 Arrived::Wrong(why) => UploadEnd::Failed(why),
             },
         };
@@ -56,7 +67,7 @@ impl Controller {
                 self.store.abort_parts(ObjectName::blob(blob.name), &UploadId(upload.clone()))?;
             }
         }
-        Ok(EndedUpload { id: upload.id.clone(), end })
+        Ok((EndedUpload { id: upload.id.clone(), end }, arrived))
     }
 }
 

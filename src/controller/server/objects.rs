@@ -30,7 +30,7 @@ const PIECES: usize = 4;
 /// The store behind the routes.
 pub(super) type Objects = ServedStore;
 
-/// `PUT /objects/{object}?…`: 201, durable; of a part of an upload 200 with its `ETag`, durable once the whole is. 412 if something
+/// `PUT /objects/{object}?…`: 201, durable, but a small blob only once its upload ends; of a part of an upload 200 with its `ETag`, durable once the whole is. 412 if something
 /// stands there, 403 for a URL that does not count, 400 for other bytes than were announced, 404 for an upload that has ended.
 pub(super) async fn put(
     State(server): State<Arc<Server>>,
@@ -139,8 +139,15 @@ pub(super) async fn get(
     let answer = objects.grants_get(object, &grant).ok_or(Failure::BadSignature)?;
     let disk = Arc::clone(objects.disk());
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let opened = tokio::task::spawn_blocking(move || open(&disk, object, asked.as_deref())).await;
-    let Found { len, status, range, content } = opened.map_err(|_| Failure::Busy)??;
+    let found = match disk.read_cached(object, SMALL_BYTES) {
+        // It waited for nothing: no other thread has to be woken for it.
+        Some(bytes) => cut(bytes, asked.as_deref())?,
+        None => {
+            let opened = tokio::task::spawn_blocking(move || open(&disk, object, asked.as_deref())).await;
+            opened.map_err(|_| Failure::Busy)??
+        }
+    };
+    let Found { len, status, range, content } = found;
     let body = match content {
         Content::Whole(bytes) => bytes.into(),
         Content::Open(file) => stream(file, range.clone()),
@@ -184,19 +191,39 @@ enum Content {
 fn open(disk: &DiskStore, object: ObjectName, asked: Option<&str>) -> Result<Found, Failure> {
     let opened = disk.open_object(object).map_err(ControllerError::from)?;
     let (mut file, len) = opened.ok_or(Failure::NoObject)?;
-    let (status, range) = match asked.map(|asked| range_of(asked, len)) {
-        None => (StatusCode::OK, 0..len),
-        Some(Some(range)) => (StatusCode::PARTIAL_CONTENT, range),
-        Some(None) => return Err(Failure::Range),
-    };
+    let (status, range) = wanted(asked, len)?;
     let wanted = range.end - range.start;
     if wanted > SMALL_BYTES {
         return Ok(Found { len, status, range, content: Content::Open(file) });
     }
-    let mut bytes = vec![0; wanted as usize];
-    let read = file.seek(SeekFrom::Start(range.start)).and_then(|_| file.read_exact(&mut bytes));
-    read.map_err(|source| ControllerError::from(StoreError::Object { doing: "read", object, source }))?;
+    let read = file.seek(SeekFrom::Start(range.start)).and_then(|_| read_piece(&mut file, wanted));
+    let bytes =
+        read.map_err(|source| ControllerError::from(StoreError::Object { doing: "read", object, source }))?;
     Ok(Found { len, status, range, content: Content::Whole(bytes) })
+}
+
+/// The wanted range of an object that was read whole.
+fn cut(mut bytes: Vec<u8>, asked: Option<&str>) -> Result<Found, Failure> {
+    let len = bytes.len() as u64;
+    let (status, range) = wanted(asked, len)?;
+    bytes.truncate(range.end as usize);
+    bytes.drain(..range.start as usize);
+    Ok(Found { len, status, range, content: Content::Whole(bytes) })
+}
+
+fn wanted(asked: Option<&str>, len: u64) -> Result<(StatusCode, Range<u64>), Failure> {
+    match asked.map(|asked| range_of(asked, len)) {
+        None => Ok((StatusCode::OK, 0..len)),
+        Some(Some(range)) => Ok((StatusCode::PARTIAL_CONTENT, range)),
+        Some(None) => Err(Failure::Range),
+    }
+}
+
+/// The next `len` bytes, exactly, into memory that was not filled with zeros first.
+fn read_piece(file: &mut fs_err::File, len: u64) -> io::Result<Vec<u8>> {
+    let mut piece = Vec::with_capacity(len as usize);
+    file.take(len).read_to_end(&mut piece)?;
+    if piece.len() as u64 == len { Ok(piece) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// Hands the body on piece by piece. A body that breaks off is an error, and so never stored.
@@ -221,8 +248,7 @@ fn stream(mut file: fs_err::File, range: Range<u64>) -> Body {
             file.seek(SeekFrom::Start(range.start))?;
             let mut left = range.end - range.start;
             while left > 0 {
-                let mut piece = vec![0; left.min(PIECE_BYTES as u64) as usize];
-                file.read_exact(&mut piece)?;
+                let piece = read_piece(&mut file, left.min(PIECE_BYTES as u64))?;
                 left -= piece.len() as u64;
                 if pieces.blocking_send(Ok(piece.into())).is_err() {
                     break; // the reader went away

@@ -1,5 +1,5 @@
-//! An object of the disk store whose bytes come through this process. Written beside its name, durable and checked before it
-//! gets that name, never over another. Agents on this machine write by themselves (`transfer::put`).
+//! An object of the disk store whose bytes come through this process. Written beside its name, checked and, unless it is a small
+//! blob, durable before it gets that name, never over another. Agents on this machine write by themselves (`transfer::put`).
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -7,15 +7,19 @@ use std::path::PathBuf;
 use aws_lc_rs::digest::{Context, SHA256};
 use crc_fast::CrcAlgorithm;
 
-use crate::model::{ObjectName, Sha256};
+use crate::model::{ObjectKind, ObjectName, Sha256};
 
-use super::disk::{publish, random_digits};
+use super::disk::{publish, publish_durably, random_digits};
 use super::{PutIntent, StoreError};
+
+/// A blob of at most so many bytes waits for the end of its upload, which makes all that end with it durable at once: two syncs
+/// for each of ten thousand would take longer than all the rest.
+const SMALL_BYTES: u64 = 256 << 10;
 
 /// How the taking of an object ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// It stands under its name, durable.
+    /// It stands under its name; durable, or a small blob that [`super::Store::persist`] makes so.
     Stored,
     /// Something stood there already, and still does.
     Exists,
@@ -33,6 +37,7 @@ pub struct Arriving {
     sha256: Option<(Context, Sha256)>,
     left: Option<u64>,
     crc32c: Option<u32>,
+    is_small_blob: bool,
 }
 
 impl Arriving {
@@ -47,7 +52,17 @@ impl Arriving {
         let (part, file) = make().map_err(|source| StoreError::Object { doing: "store", object, source })?;
         let sum = crc_fast::Digest::new(CrcAlgorithm::Crc32Iscsi);
         let sha256 = intent.sha256.map(|announced| (Context::new(&SHA256), announced));
-        Ok(Self { object, target, part, file, sum, sha256, left: Some(intent.len), crc32c: intent.crc32c })
+        Ok(Self {
+            object,
+            target,
+            part,
+            file,
+            sum,
+            sha256,
+            left: Some(intent.len),
+            crc32c: intent.crc32c,
+            is_small_blob: object.kind == ObjectKind::Blob && intent.len <= SMALL_BYTES,
+        })
     }
 
     /// Takes the next bytes. More than were announced are not written.
@@ -68,7 +83,11 @@ impl Arriving {
         if self.left != Some(0) || !self.is_as_announced() {
             return Ok(Arrival::Differs);
         }
-        publish(&self.file, &self.part, &self.target).map_err(|source| self.failed(source))
+        let published = match self.is_small_blob {
+            true => publish(&self.part, &self.target),
+            false => publish_durably(&self.file, &self.part, &self.target),
+        };
+        published.map_err(|source| self.failed(source))
     }
 
     fn is_as_announced(&mut self) -> bool {
@@ -93,7 +112,7 @@ impl Drop for Arriving {
 mod tests {
     use super::*;
     use crate::controller::store::{DiskStore, Store};
-    use crate::model::{ObjectKind, PackName};
+    use crate::model::PackName;
 
     const HELLO: u32 = 0x9A71_BB4C; // CRC-32C of "hello"
 

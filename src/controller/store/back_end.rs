@@ -61,6 +61,12 @@ pub trait Store: Send + Sync {
         Ok(())
     }
 
+    /// Makes objects that were put durable, where a PUT alone does not ([`crate::controller::store::ServedStore`] and small blobs). A request
+    /// comes before the ledger says of any of them that it is there.
+    fn persist(&self, _objects: &[ObjectName]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// A GET that honours ranges.
     fn sign_get(&self, object: ObjectName, answer: &AnswerHeaders) -> Result<SignedUrl, StoreError>;
 

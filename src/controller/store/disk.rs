@@ -9,7 +9,11 @@ use crate::model::signed_url::file_url;
 use crate::model::{ObjectKind, ObjectName, SignedUrl, limits};
 
 use super::arriving::Arriving;
+use super::disk_calls::{read_cached, sync_file_system};
 use super::{AnswerHeaders, Arrival, Finding, PutIntent, Store, StoreError, StoredObject};
+
+/// More objects are made durable by syncing their whole file system, once.
+const FEW: usize = 8;
 
 /// A store in a folder of this machine, or of a file system that it shares.
 #[derive(Debug)]
@@ -40,6 +44,12 @@ impl DiskStore {
         }
     }
 
+    /// A whole object of at most `most` bytes, if the system has it in memory and reading it waits for no disk; `None` otherwise, whatever
+    /// the reason.
+    pub fn read_cached(&self, object: ObjectName, most: u64) -> Option<Vec<u8>> {
+        read_cached(&self.path(object), most)
+    }
+
     fn kind_folder(&self, kind: ObjectKind) -> PathBuf {
         self.folder.join(kind.folder())
     }
@@ -65,6 +75,12 @@ impl DiskStore {
         Ok(())
     }
 
+    fn sync_object(&self, object: ObjectName) -> Result<(), StoreError> {
+        let Some((file, _)) = self.open_object(object)? else { return Ok(()) };
+        let synced = file.file().sync_data().and_then(|()| sync_folder(&self.shard(object)));
+        synced.map_err(failed("make durable", object))
+    }
+
     fn sign(&self, object: ObjectName) -> Result<SignedUrl, StoreError> {
         let relative =
             || io::Error::new(io::ErrorKind::InvalidInput, "the store's folder is not an absolute path");
@@ -76,6 +92,14 @@ impl Store for DiskStore {
     fn sign_put(&self, object: ObjectName, _intent: &PutIntent) -> Result<SignedUrl, StoreError> {
         self.make_shard(object)?;
         self.sign(object)
+    }
+
+    fn persist(&self, objects: &[ObjectName]) -> Result<(), StoreError> {
+        let unsynced = |source| StoreError::Folder { path: self.folder.clone(), source };
+        if objects.len() > FEW && sync_file_system(&self.folder).map_err(unsynced)? {
+            return Ok(());
+        }
+        objects.iter().try_for_each(|object| self.sync_object(*object))
     }
 
     fn sign_get(&self, object: ObjectName, _answer: &AnswerHeaders) -> Result<SignedUrl, StoreError> {
@@ -198,18 +222,23 @@ fn parse_name(name: &str) -> Option<StoredObject> {
     }
 }
 
-/// Makes an unfinished file durable and gives it its name, unless that is taken.
-pub(super) fn publish(file: &fs_err::File, part: &Path, target: &Path) -> io::Result<Arrival> {
+/// Makes an unfinished file durable and gives it its name, durably, unless that is taken.
+pub(super) fn publish_durably(file: &fs_err::File, part: &Path, target: &Path) -> io::Result<Arrival> {
     file.file().sync_data()?;
-    // A link is create-only on every file system; the part's own name goes with whoever made it.
-    match fs_err::hard_link(part, target) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Arrival::Exists),
-        other => other?,
-    }
-    if let Some(folder) = target.parent() {
+    let arrival = publish(part, target)?;
+    if let (Arrival::Stored, Some(folder)) = (arrival, target.parent()) {
         sync_folder(folder)?;
     }
-    Ok(Arrival::Stored)
+    Ok(arrival)
+}
+
+/// Gives an unfinished file its name, unless that is taken.
+pub(super) fn publish(part: &Path, target: &Path) -> io::Result<Arrival> {
+    // A link is create-only on every file system; the part's own name goes with whoever made it.
+    match fs_err::hard_link(part, target) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Arrival::Exists),
+        linked => linked.map(|()| Arrival::Stored),
+    }
 }
 
 /// Sixteen random digits, for the name of an unfinished file.
@@ -248,6 +277,33 @@ mod tests {
     use super::*;
     use crate::model::PackName;
     use crate::model::signed_url::file_path;
+
+    #[test]
+    fn many_objects_and_few_are_made_durable_and_those_that_are_gone_are_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(folder.path());
+        let blobs: Vec<ObjectName> = (0..=FEW as u8).map(|name| ObjectName::blob([name; 16])).collect();
+        for blob in &blobs[1..] {
+            store.make_shard(*blob).unwrap();
+            fs_err::write(store.path(*blob), b"x").unwrap();
+        }
+        store.persist(&blobs).unwrap();
+        store.persist(&blobs[..FEW]).unwrap();
+    }
+
+    #[test]
+    fn what_is_in_memory_is_read_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(folder.path());
+        let blob = ObjectName::blob([7; 16]);
+        assert_eq!(store.read_cached(blob, 5), None);
+        store.make_shard(blob).unwrap();
+        fs_err::write(store.path(blob), b"hello").unwrap();
+        // A file system may have no such call; then another thread reads.
+        assert!(store.read_cached(blob, 5).is_none_or(|bytes| bytes == b"hello"));
+        assert_eq!(store.read_cached(blob, 4), None, "too long");
+        assert_eq!(store.read_cached(ObjectName::blob([8; 16]), 5), None);
+    }
 
     #[test]
     fn a_signed_put_leads_where_a_signed_get_reads() {

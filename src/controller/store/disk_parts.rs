@@ -11,7 +11,7 @@ use crc_fast::CrcAlgorithm;
 use crate::model::{ObjectName, Sha256};
 
 use super::back_end::{UploadId, WholeIntent};
-use super::disk::{DiskStore, failed, publish, random_digits, remove_if_there};
+use super::disk::{DiskStore, failed, publish_durably, random_digits, remove_if_there};
 use super::{Arrival, StoreError};
 
 /// Pieces in which a whole is read to be checked.
@@ -99,7 +99,7 @@ impl DiskStore {
             return Err(StoreError::Parts { object, why });
         }
         let file = fs_err::File::open(&part).map_err(failed("store", object))?;
-        match publish(&file, &part, &self.path(object)).map_err(failed("store", object))? {
+        match publish_durably(&file, &part, &self.path(object)).map_err(failed("store", object))? {
             // The name is random: what stands there came from the same upload.
             Arrival::Stored | Arrival::Exists | Arrival::Differs => self.abort_upload(object, upload),
         }

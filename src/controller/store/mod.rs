@@ -10,6 +10,7 @@ mod back_end;
 mod check;
 pub mod cloud;
 pub mod disk;
+mod disk_calls;
 mod disk_parts;
 mod error;
 mod options;

@@ -139,6 +139,10 @@ impl Store for ServedStore {
         Ok(self.sign("PUT", object, Grant { len: Some(len), crc32c, sha256, ..Grant::default() }))
     }
 
+    fn persist(&self, objects: &[ObjectName]) -> Result<(), StoreError> {
+        self.disk.persist(objects)
+    }
+
     fn sign_get(&self, object: ObjectName, answer: &AnswerHeaders) -> Result<SignedUrl, StoreError> {
         let AnswerHeaders { content_type, disposition } = answer.clone();
         Ok(self.sign("GET", object, Grant { content_type, disposition, ..Grant::default() }))

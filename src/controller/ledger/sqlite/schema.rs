@@ -10,7 +10,8 @@
 /// no row any more, and then counts as missing. `blobs.state`: 0 pending, 1 live, 2 deleted; `blobs.verified` whether its
 /// SHA-256 was checked here; `blobs.touched_at` when its upload last moved. `artifacts.state`: 0 new, 1 error, 2 finished,
 /// 3 deleted, 4 expired. Builds are ordered by their numbers, which ascend; `builds.created_at` is for people.
-/// `meta` has `needs_rebuild` while the ledger stands beside packs that it does not know.
+/// `page_packs` has a page (or a chunk list) with all the packs that it needs, or nothing of it: versions 1 and 2 left some of them behind
+/// when another went, so the third migration forgets what they remember. `meta` has `needs_rebuild` while the ledger stands beside packs that it does not know.
 pub(super) const MIGRATIONS: &[&str] = &["
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE tenants (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -75,4 +76,6 @@ CREATE INDEX artifacts_by_blob ON artifacts (blob) WHERE blob IS NOT NULL AND st
 CREATE INDEX artifacts_new ON artifacts (build) WHERE state = 0;
 CREATE INDEX artifacts_kept ON artifacts (keep_until) WHERE keep_until IS NOT NULL AND state IN (0, 2);
 CREATE INDEX sessions_of_builds ON sessions (scope, project, build) WHERE state = 0 AND kind = 0;
+", "
+DELETE FROM page_packs;
 "];

@@ -98,7 +98,14 @@ impl SqliteLedger {
                     continue;
                 }
                 index::remove(transaction, gone.scope, gone.id, gone.chunks.as_deref().unwrap_or_default())?;
-                for table in ["page_packs", "stash_packs", "pins"] {
+                // A page is known by all its packs or not at all.
+                transaction
+                    .prepare_cached(
+                        "DELETE FROM page_packs
+                         WHERE (scope, page) IN (SELECT scope, page FROM page_packs WHERE pack = ?1)",
+                    )?
+                    .execute([gone.id.0])?;
+                for table in ["stash_packs", "pins"] {
                     let sql = format!("DELETE FROM {table} WHERE pack = ?1");
                     transaction.prepare_cached(&sql)?.execute([gone.id.0])?;
                 }
