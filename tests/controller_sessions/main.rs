@@ -52,6 +52,36 @@ fn a_stash_is_resolved_repeated_removed_and_swept() {
     assert!(!file_path(&resolved.packs[0].get).unwrap().exists());
 }
 
+/// Proves that the chunk list of a large file that did not change is not read again when its page changes, and that its packs are kept for
+/// the new stash all the same.
+#[test]
+fn a_list_that_was_followed_is_not_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let controller = Controller::open(folder.path()).unwrap();
+    let big: Vec<Vec<u8>> = (0..3).map(|part| vec![part; 1000]).collect();
+    let mut first = Writer::with_big("x", "b", &big);
+    (0..4).for_each(|_| first.step(&controller).unwrap());
+    let shard = folder.path().join(format!("store/packs/{}", &first.packs[0].to_string()[..2]));
+    let away = shard.with_extension("away");
+    std::fs::rename(&shard, &away).unwrap();
+    let mut second = Writer::with_big("y", "d", &big);
+    (0..4).for_each(|_| second.step(&controller).unwrap());
+    let missing = second.missing.iter().filter(|missing| **missing).count();
+    assert_eq!(missing, 3, "a letter, its page and the root");
+    if !shard.exists() {
+        std::fs::rename(&away, &shard).unwrap();
+    } else {
+        // Both packs' names begin alike.
+        for entry in std::fs::read_dir(&away).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::rename(entry.path(), shard.join(entry.file_name())).unwrap();
+        }
+    }
+    assert!(controller.remove(&Caller::local(), &build(), &name("x")).unwrap());
+    assert_eq!(controller.gc(&Caller::local(), &GcOptions::default()).unwrap().deleted_packs, 0);
+    whole(&controller);
+}
+
 #[test]
 fn damage_is_confirmed_set_aside_and_healed_by_the_next_stash() {
     let folder = tempfile::tempdir().unwrap();

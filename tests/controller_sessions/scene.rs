@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use pannier::controller::{Caller, Clock, Controller, ControllerError};
-use pannier::model::manifest::{PageRef, Root, Totals, page};
+use pannier::model::manifest::{PageRef, Root, Totals, chunk_list, page};
 use pannier::model::pack_layout::{Codec, Footer, Frame, MAGIC};
 use pannier::model::progress::Progress;
 use pannier::model::signed_url::file_path;
@@ -103,6 +103,41 @@ impl Writer {
     pub(crate) fn new(name: &'static str, letters: &str) -> Self {
         let (root, chunks) = manifest(letters);
         Self { name, root, chunks, step: 0, session: SessionId(0), missing: vec![], packs: vec![] }
+    }
+
+    /// The same with a file `big` of those chunks, so large that it has a chunk list.
+    pub(crate) fn with_big(name: &'static str, letters: &str, big: &[Vec<u8>]) -> Self {
+        let chunk = |bytes: &Vec<u8>| ChunkRef { digest: Digest::of(bytes), len: bytes.len() as u32 };
+        let (_, mut chunks) = manifest(letters);
+        chunks.truncate(letters.len());
+        let list = chunk_list::encode(&big.iter().map(chunk).collect::<Vec<_>>());
+        let file = |path: &[u8], content: Content| Entry {
+            path: EntryPath::new(path).unwrap(),
+            mode: 0o644,
+            mtime: Timestamp::default(),
+            owner: None,
+            xattrs: [].into(),
+            kind: EntryKind::File(content),
+        };
+        let small = |bytes: &Vec<u8>| Content {
+            size: bytes.len() as u64,
+            listed: false,
+            chunks: [chunk(bytes)].into(),
+        };
+        let mut entries: Vec<Entry> =
+            letters.bytes().zip(&chunks).map(|(letter, bytes)| file(&[letter], small(bytes))).collect();
+        let size = big.iter().map(|bytes| bytes.len() as u64).sum();
+        entries.push(file(b"big", Content { size, listed: true, chunks: [chunk(&list)].into() }));
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut totals = Totals::default();
+        entries.iter().for_each(|entry| totals.add(entry));
+        let bytes = page::encode(&entries);
+        let (count, first) = (entries.len() as u32, entries[0].path.clone());
+        let pages = vec![PageRef { chunk: chunk(&bytes), entries: count, first }];
+        let root = Root { totals, pages }.encode();
+        let id = Digest::of(&root);
+        chunks.extend(big.iter().cloned().chain([list, bytes, root]));
+        Self { root: id, chunks, ..Self::new(name, letters) }
     }
 
     pub(crate) fn step(&mut self, controller: &Controller) -> Result<(), ControllerError> {
