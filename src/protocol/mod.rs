@@ -6,6 +6,7 @@
 
 pub mod artifact;
 pub mod build;
+pub mod contents;
 pub mod listing;
 pub mod operate;
 pub mod refusal;

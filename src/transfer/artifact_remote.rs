@@ -34,4 +34,15 @@ pub trait ArtifactRemote: Send + Sync {
 
     /// Deletes an artifact: `false` if it was deleted before.
     fn delete_artifact(&self, id: &ArtifactId) -> Result<bool, RemoteError>;
+
+    /// Whether the controller itself hands that artifact's content out together with others'.
+    fn hands_out(&self, _artifact: &ArtifactInfo) -> bool {
+        false
+    }
+
+    /// The contents of at most [`crate::protocol::contents::MAX_OBJECTS`] artifacts that it hands out, in their order and not verified; `None`
+    /// for one that is not given so, which is then to be read by its URL.
+    fn contents(&self, artifacts: &[&ArtifactInfo]) -> Result<Vec<Option<Vec<u8>>>, RemoteError> {
+        Ok(vec![None; artifacts.len()])
+    }
 }

@@ -18,6 +18,9 @@ pub enum BlobError {
     /// Its URL ended, and the controller gave no other.
     #[error("its URL has ended, and there is no other: {0}")]
     Renew(RemoteError),
+    /// The controller, which hands it out with others, did not answer.
+    #[error(transparent)]
+    Together(RemoteError),
     /// The URL is of a kind that this program cannot follow.
     #[error("it is at {0}, which this pannier cannot reach")]
     Scheme(String),

@@ -10,6 +10,7 @@ use crate::protocol::artifact::{
     ArtifactId, ArtifactInfo, ArtifactQuery, CreatedArtifact, FinishArtifact, FinishedArtifact,
     FoundArtifacts, NewArtifacts, PartIntent, Upload,
 };
+use crate::protocol::contents::{MAX_OBJECT_BYTES, from_bytes, own_path};
 
 use super::artifact_remote::ArtifactRemote;
 use super::http_remote::{COMMIT_PATIENCE, HttpRemote, parse, unreadable};
@@ -85,5 +86,24 @@ impl ArtifactRemote for HttpRemote {
     fn delete_artifact(&self, id: &ArtifactId) -> Result<bool, RemoteError> {
         let url = self.route(&["artifacts", &id.0], &[]);
         parse(&self.send(Method::DELETE, &url, Vec::new(), "application/json")?)
+    }
+
+    fn hands_out(&self, artifact: &ArtifactInfo) -> bool {
+        let url = artifact.get.as_ref().filter(|_| artifact.len <= MAX_OBJECT_BYTES);
+        url.is_some_and(|url| own_path(url, self.base()).is_some())
+    }
+
+    fn contents(&self, artifacts: &[&ArtifactInfo]) -> Result<Vec<Option<Vec<u8>>>, RemoteError> {
+        let url_of =
+            |artifact: &&ArtifactInfo| own_path(artifact.get.as_ref()?, self.base()).map(str::to_owned);
+        let paths: Option<Vec<String>> = artifacts.iter().map(url_of).collect();
+        let paths = paths.ok_or_else(|| unreadable("an artifact lies elsewhere"))?;
+        match self.send(Method::POST, &self.objects(), paths.join("\n").into_bytes(), "text/plain") {
+            Ok(answer) => from_bytes(&answer, artifacts.len())
+                .ok_or_else(|| unreadable("it answered about other objects than were asked for")),
+            Err(error) if error.is_retryable() => Err(error),
+            // An older controller.
+            Err(_) => Ok(vec![None; artifacts.len()]),
+        }
     }
 }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::http::{Bytes, Client, HttpError, Method, Request};
 use crate::model::progress::Progress;
 use crate::model::{Digest, PackName, Secret, SignedUrl};
+use crate::protocol::contents::OBJECTS;
 use crate::protocol::wire::{bits_from_bytes, digests_to_bytes, open_to_bytes, opened_from_bytes};
 use crate::protocol::{
     BuildId, Commit, Committed, Copied, GcOptions, GcReport, IssuedToken, Open, Opened, PackDownload,
@@ -68,6 +69,15 @@ impl HttpRemote {
         }
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    /// Where several of its objects are asked for at once.
+    pub(super) fn objects(&self) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push(OBJECTS.trim_matches('/'));
         }
         url
     }

@@ -99,7 +99,12 @@ fn thousands_of_files_go_in_a_few_requests() {
     );
     // Each gathers what is sent within a moment.
     assert!((3..300).contains(&finishes), "{finishes} requests end them");
+    let mark = bed.mark();
     bed.download("many/*", "out", &[]);
+    let requests = bed.requests(mark);
+    let count = |wanted: &str| requests.iter().filter(|request| *request == wanted).count();
+    assert_eq!(count("POST /v1/artifacts/search"), requests.len() - count("POST /objects"), "{requests:?}");
+    assert_eq!(count("POST /objects"), 40, "small ones come together, 64 at most");
     let names = |folder: &str| {
         let mut files = modes_and_contents(&bed.sandbox.path(folder));
         files.sort();

@@ -141,6 +141,11 @@ impl Api {
         self.send(request)
     }
 
+    /// Lines of text, posted without any token.
+    pub(crate) fn lines(&self, path: &str, lines: &[String]) -> Answer {
+        self.send(self.client.post(format!("{}{path}", self.served.url)).body(lines.join("\n")))
+    }
+
     /// A signed request to whoever keeps the content.
     pub(crate) fn signed(&self, method: &str, signed: &Value, body: &[u8]) -> Answer {
         let text = signed["url"].as_str().unwrap();

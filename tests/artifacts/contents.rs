@@ -1,5 +1,6 @@
 //! What becomes of bytes: whole or in parts, the announced ones or others, sent once.
 
+use pannier::protocol::contents::from_bytes;
 use serde_json::{Value, json};
 
 use crate::api::{Api, Compares, artifact};
@@ -30,6 +31,34 @@ fn what_goes_up_comes_down_named_and_typed() {
         assert!(disposition.ends_with("%C4%8D%E0%A5%90%0D%0A.txt"), "{disposition}");
         let empty = api.upload("empty", b"");
         assert_eq!(api.signed("GET", &api.one(&empty)["get"], b"").body, b"");
+    }
+}
+
+/// Proves that small contents come together where the controller has them itself, each by the right that its own path carries, and that
+/// nobody can ask for too much.
+#[test]
+fn small_contents_come_together() {
+    let api = Api::on_disk();
+    let path = |name: &str, content: &[u8]| {
+        let id = api.upload(name, content);
+        api.one(&id)["get"]["url"].as_str().unwrap().to_owned()
+    };
+    let (a, b, empty) = (path("a", b"first"), path("b", b"second"), path("empty", b""));
+    let (large, medium) = (path("large", &noise(1, 300_000)), path("medium", &noise(2, 250_000)));
+    let mut altered = a.clone();
+    altered.replace_range(altered.len() - 1.., if a.ends_with('0') { "1" } else { "0" });
+    let elsewhere = a.replace(".blob", ".pack");
+    let answer =
+        api.lines("/objects", &[b.clone(), altered, elsewhere, "x".into(), large, empty, a.clone(), b]);
+    assert_eq!(answer.status, 200);
+    let contents = from_bytes(&answer.body, 8).unwrap();
+    let some = |text: &str| Some(text.as_bytes().to_vec());
+    assert_eq!(contents, [some("second"), None, None, None, None, some(""), some("first"), some("second")]);
+    let answer = from_bytes(&api.lines("/objects", &vec![medium; 40]).body, 40).unwrap();
+    assert_eq!(answer.iter().flatten().count(), 33, "8 MiB and no more");
+    api.lines("/objects", &vec![a.clone(); 257]).refused(400, "256 objects");
+    if let Some(api) = Api::on_seaweedfs("artifacts-together") {
+        assert_eq!(api.lines("/objects", &[a]).status, 404, "they lie elsewhere");
     }
 }
 

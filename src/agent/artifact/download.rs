@@ -1,10 +1,10 @@
 //! `artifact download`: what a query finds, into a folder, several at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::agent::error::Problem;
@@ -15,12 +15,15 @@ use crate::protocol::artifact::{ArtifactId, ArtifactInfo};
 use crate::transfer::gate::Gate;
 use crate::transfer::get_blob::BlobSource;
 use crate::transfer::{ArtifactRemote, BlobError};
-use crate::workspace::beneath::Folder;
+use crate::workspace::beneath::{Directory, Folder};
 
+use super::batches::{Placed, batches};
 use super::collect::printable;
 use super::destination::Placement;
 use super::error::ArtifactError;
-use super::fetch::{FetchError, Fetched, PIECE_BYTES, fetch, is_there, link, make_folders};
+use super::fetch::{
+    Content, FetchError, Fetched, PIECE_BYTES, fetch, is_there, link, make_folders, read_small,
+};
 use super::query::Search;
 
 /// Files that are read by several threads each, at once: what bounds memory.
@@ -84,9 +87,6 @@ struct Run<'a> {
     failure: Mutex<Option<ArtifactError>>,
 }
 
-/// An artifact and its place.
-type Placed = (EntryPath, ArtifactInfo);
-
 /// Fetches what the query finds. An artifact that cannot be fetched or is damaged is named, leaves what was there before, and the others go
 /// on; a store that is away ends the run.
 pub fn download(
@@ -114,35 +114,21 @@ pub fn download(
         failure: Mutex::default(),
     };
     let placement = Placement::new(&request.search.query.path, &request.folder);
-    let (mut links, mut files) = run.place(&placement, matches.artifacts);
+    let (mut links, files) = run.place(&placement, matches.artifacts);
     if !request.links {
         links.clear();
     }
     progress.found_entries.add((files.len() + links.len()) as u64);
     progress.found_bytes.add(files.iter().map(|(_, artifact)| artifact.len).sum());
-    in_turn(&mut files);
+    let batches = batches(files, |artifact| remote.hands_out(artifact));
     thread::scope(|scope| {
-        for _ in 0..files.len().min(run.gate.most() as usize) {
-            scope.spawn(|| run.fetch_files(&files));
+        for _ in 0..batches.len().min(run.gate.most() as usize) {
+            scope.spawn(|| run.fetch_batches(&batches));
         }
     });
     // After the files, none of which can then be led astray by one of them.
     links.iter().for_each(|placed| run.make_link(placed));
     run.finish()
-}
-
-/// The first files of all folders, then the second ones, and so on, so that those who write at once write to different folders. The large
-/// ones last: whoever waits among them keeps no small one waiting.
-fn in_turn(files: &mut Vec<Placed>) {
-    let mut ranks: HashMap<Option<EntryPath>, u32> = HashMap::new();
-    let mut ranked: Vec<(bool, u32, Placed)> = Vec::with_capacity(files.len());
-    for placed in files.drain(..) {
-        let rank = ranks.entry(placed.0.parent()).or_default();
-        *rank += 1;
-        ranked.push((placed.1.len > PIECE_BYTES, *rank, placed));
-    }
-    ranked.sort_by_key(|(is_large, rank, _)| (*is_large, *rank));
-    files.extend(ranked.into_iter().map(|(_, _, placed)| placed));
 }
 
 impl Run<'_> {
@@ -162,33 +148,106 @@ impl Run<'_> {
         placed.into_iter().partition(|(_, artifact)| artifact.link.is_some())
     }
 
-    fn fetch_files(&self, files: &[Placed]) {
+    fn fetch_batches(&self, batches: &[Vec<Placed>]) {
         while !self.is_over()
-            && let Some((place, artifact)) = files.get(self.next.fetch_add(1, Ordering::Relaxed))
+            && let Some(batch) = batches.get(self.next.fetch_add(1, Ordering::Relaxed))
         {
-            match self.fetch_file(place, artifact) {
-                Ok(fetched) => self.note(place, artifact, fetched),
-                Err(FetchError::Stopped) => return,
-                Err(FetchError::Blob(error)) if error.is_stop() => return,
-                Err(FetchError::Blob(source)) if is_away(&source) => {
-                    let error = ArtifactError::Fetch { path: printable(artifact.path.as_bytes()), source };
-                    self.lock_failure().get_or_insert(error);
+            let mut waiting = Vec::with_capacity(batch.len());
+            let mut last = None;
+            for (place, artifact) in batch {
+                match self.prepare(place, artifact, &mut last) {
+                    Ok(Some(parent)) => waiting.push((parent, place, artifact)),
+                    Ok(None) => self.note(place, artifact, Fetched::Kept),
+                    Err(error) => self.failed(artifact, error),
                 }
-                Err(error) => self.problem(&artifact.path, said(&error)),
+            }
+            let contents =
+                self.contents(&waiting.iter().map(|(_, _, artifact)| *artifact).collect::<Vec<_>>());
+            for ((parent, place, artifact), content) in waiting.into_iter().zip(contents) {
+                if self.is_over() {
+                    return;
+                }
+                match self.fetch_file(&parent, place, artifact, content) {
+                    Ok(()) => self.note(place, artifact, Fetched::Written),
+                    Err(error) => self.failed(artifact, error),
+                }
             }
         }
     }
 
-    fn fetch_file(&self, place: &EntryPath, artifact: &ArtifactInfo) -> Result<Fetched, FetchError> {
-        let parent = make_folders(&self.folder, place)?;
+    /// The folder that it goes to, which may be the `last` one's; `None` if it is there already.
+    fn prepare(
+        &self,
+        place: &EntryPath,
+        artifact: &ArtifactInfo,
+        last: &mut Option<(Option<EntryPath>, Arc<Directory>)>,
+    ) -> Result<Option<Arc<Directory>>, FetchError> {
+        let path = place.parent();
+        let parent = match last.take().filter(|(known, _)| *known == path) {
+            Some((_, parent)) => parent,
+            None => make_folders(&self.folder, place)?,
+        };
+        *last = Some((path, Arc::clone(&parent)));
         if is_there(&parent, place, artifact, self.progress) {
             self.progress.done_bytes.add(artifact.len);
-            return Ok(Fetched::Kept);
+            return Ok(None);
         }
+        Ok(Some(parent))
+    }
+
+    /// What the controller hands out of several at once; `None` for the others.
+    fn contents(&self, artifacts: &[&ArtifactInfo]) -> Vec<Option<Vec<u8>>> {
+        let none = || vec![None; artifacts.len()];
+        if artifacts.len() < 2 {
+            return none();
+        }
+        let bytes = artifacts.iter().map(|artifact| artifact.len).sum();
+        let _permit = self.gate.enter(bytes);
+        match self.remote.contents(artifacts) {
+            Ok(contents) => {
+                self.gate.moved(bytes);
+                contents
+            }
+            Err(error) => {
+                if let Some(artifact) = artifacts.first() {
+                    self.failed(artifact, BlobError::Together(error).into());
+                }
+                none()
+            }
+        }
+    }
+
+    /// Names what could not be fetched. A store that is away, and a signal, end the run.
+    fn failed(&self, artifact: &ArtifactInfo, error: FetchError) {
+        match error {
+            FetchError::Stopped => {}
+            FetchError::Blob(error) if error.is_stop() => {}
+            FetchError::Blob(source) if is_away(&source) => {
+                let error = ArtifactError::Fetch { path: printable(artifact.path.as_bytes()), source };
+                self.lock_failure().get_or_insert(error);
+            }
+            error => self.problem(&artifact.path, said(&error)),
+        }
+    }
+
+    fn fetch_file(
+        &self,
+        parent: &Directory,
+        place: &EntryPath,
+        artifact: &ArtifactInfo,
+        content: Option<Vec<u8>>,
+    ) -> Result<(), FetchError> {
         let _lane = (artifact.len > PIECE_BYTES).then(|| self.large.enter(0));
         let source = BlobSource::new(self.remote, &self.gate, artifact)?;
-        fetch(&parent, place, artifact, &source, self.queue(place), self.progress)?;
-        Ok(Fetched::Written)
+        // A small one is verified before anything is written: nothing unfinished stands about while the store is waited for.
+        let content = match content {
+            Some(bytes) => Content::Held(bytes),
+            None if artifact.len <= PIECE_BYTES => {
+                Content::Held(read_small(artifact, &source, self.progress)?)
+            }
+            None => Content::Elsewhere(&source),
+        };
+        fetch(parent, place, artifact, &content, self.queue(place), self.progress)
     }
 
     /// Where those stand who write to the folder of `place`.
@@ -263,7 +322,7 @@ impl Run<'_> {
 fn is_away(error: &BlobError) -> bool {
     match error {
         BlobError::Http(error) => error.is_retryable(),
-        BlobError::Renew(error) => error.is_retryable(),
+        BlobError::Renew(error) | BlobError::Together(error) => error.is_retryable(),
         _ => false,
     }
 }

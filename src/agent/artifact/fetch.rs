@@ -42,6 +42,14 @@ pub(super) enum FetchError {
     Stopped,
 }
 
+/// Where an artifact's content is.
+pub(super) enum Content<'a> {
+    /// Here, not verified yet.
+    Held(Vec<u8>),
+    /// In its store.
+    Elsewhere(&'a BlobSource<'a>),
+}
+
 /// How an artifact came to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fetched {
@@ -100,26 +108,33 @@ pub(super) fn is_there(
     same().unwrap_or(false)
 }
 
-/// Writes the artifact's content to `path`. A small one is written under the lock `queue`, which those who write to one folder share: the
+/// Writes the artifact's content to `path`. What is held is written under the lock `queue`, which those who write to one folder share: the
 /// system lets one at a time into a folder anyway, and has the others spin.
 pub(super) fn fetch(
     parent: &Directory,
     path: &EntryPath,
     artifact: &ArtifactInfo,
-    source: &BlobSource<'_>,
+    content: &Content<'_>,
     queue: &Mutex<()>,
     progress: &Progress,
 ) -> Result<(), FetchError> {
     let at =
         |action| move |source| FetchError::Beneath(BeneathError::At { action, path: path.clone(), source });
-    // A small one is verified before anything is written: nothing unfinished stands about while the store is waited for.
-    let small = (artifact.len <= PIECE_BYTES).then(|| read_small(artifact, source, progress)).transpose()?;
-    let _turn = small.as_ref().map(|_| queue.lock().unwrap_or_else(PoisonError::into_inner));
+    let _turn = match content {
+        Content::Held(bytes) => {
+            let mut sum = Sum::of(artifact);
+            sum.update(bytes);
+            sum.check(artifact).map_err(FetchError::Damaged)?;
+            note(progress, bytes);
+            Some(queue.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+        Content::Elsewhere(_) => None,
+    };
     let unfinished = unfinished_name().map_err(at("name"))?;
     let file = parent.create_file(&unfinished, 0o666).map_err(at("create"))?;
-    let written = match &small {
-        Some(bytes) => file.write_all_at(bytes, 0).map_err(at("write")),
-        None => write_large(&file, path, artifact, source, progress),
+    let written = match content {
+        Content::Held(bytes) => file.write_all_at(bytes, 0).map_err(at("write")),
+        Content::Elsewhere(source) => write_large(&file, path, artifact, source, progress),
     };
     let written = written
         .and_then(|()| match artifact.mode {
@@ -154,7 +169,8 @@ fn unfinished_name() -> io::Result<Vec<u8>> {
     Ok(format!(".pannier-{:016x}.part", u64::from_le_bytes(random)).into_bytes())
 }
 
-fn read_small(
+/// The content of an artifact that is no longer than a piece.
+pub(super) fn read_small(
     artifact: &ArtifactInfo,
     source: &BlobSource<'_>,
     progress: &Progress,
@@ -164,10 +180,6 @@ fn read_small(
     }
     let mut bytes = Vec::new();
     source.read(0..artifact.len, &mut bytes)?;
-    note(progress, &bytes);
-    let mut sum = Sum::of(artifact);
-    sum.update(&bytes);
-    sum.check(artifact).map_err(FetchError::Damaged)?;
     Ok(bytes)
 }
 

@@ -7,6 +7,7 @@
 //! May import: what `agent` may.
 
 mod announce;
+mod batches;
 mod collect;
 mod content_type;
 mod destination;

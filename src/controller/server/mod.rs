@@ -10,6 +10,7 @@ mod answer;
 mod artifacts;
 mod authenticated;
 mod buildkite;
+mod contents;
 mod files;
 mod key;
 mod listen;

@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use super::answer::Failure;
 use super::state::Server;
-use super::{artifacts, buildkite, files, objects, operate, sessions, stashes, ui};
+use super::{artifacts, buildkite, contents, files, objects, operate, sessions, stashes, ui};
 
 /// The largest body that is taken but for objects: 16,384 digests are 512 KiB, a commit of 1,024 packs is 36 KiB.
 pub(super) const MAX_BODY_BYTES: usize = 1 << 20;
@@ -50,6 +50,7 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .nest("/v1", v1)
         .merge(buildkite::routes())
         .merge(ui::routes())
+        .route("/objects", post(contents::several))
         .route("/objects/{object}", put(objects::put).get(objects::get))
         .route("/healthz", get(operate::healthy))
         .route("/readyz", get(operate::ready))

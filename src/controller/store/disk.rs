@@ -44,6 +44,14 @@ impl DiskStore {
         }
     }
 
+    /// A whole object of at most `most` bytes; `None` otherwise, whatever the reason.
+    pub fn read_small(&self, object: ObjectName, most: u64) -> Option<Vec<u8>> {
+        let (file, len) = self.open_object(object).ok()??;
+        let mut bytes = Vec::with_capacity(len.min(most) as usize);
+        let read = (len <= most).then(|| file.take(len).read_to_end(&mut bytes).ok())??;
+        (read as u64 == len).then_some(bytes)
+    }
+
     /// A whole object of at most `most` bytes, if the system has it in memory and reading it waits for no disk; `None` otherwise, whatever
     /// the reason.
     pub fn read_cached(&self, object: ObjectName, most: u64) -> Option<Vec<u8>> {

@@ -9,13 +9,11 @@ use aws_lc_rs::hmac;
 use crate::controller::clock::Clock;
 use crate::model::{Digest, ObjectKind, ObjectName, Sha256, SignedUrl};
 use crate::protocol::artifact::{PartIntent, SentPart};
+use crate::protocol::contents::OBJECTS;
 
 use super::{
     AnswerHeaders, DiskStore, Finding, PutIntent, Store, StoreError, StoredObject, UploadId, WholeIntent,
 };
-
-/// Where signed paths begin.
-pub const OBJECTS: &str = "/objects/";
 
 /// A disk store behind signed URLs.
 #[derive(Clone)]
