@@ -251,7 +251,7 @@ fn pieces(len: u64) -> impl Iterator<Item = Range<u64>> {
     (0..len.div_ceil(PIECE_BYTES)).map(move |at| at * PIECE_BYTES..len.min((at + 1) * PIECE_BYTES))
 }
 
-/// The sum that is compared. BLAKE3 where it is known, which takes a third of the time; otherwise SHA-256, which every artifact has. A
+/// The sum that is compared. BLAKE3 where it is known, which is the faster one; otherwise SHA-256, which every artifact has. A
 /// second one would show no more.
 enum Sum {
     Blake3(Box<blake3::Hasher>),
