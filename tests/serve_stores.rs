@@ -62,12 +62,20 @@ impl Cloud {
     }
 
     fn serve(&self, sandbox: &Sandbox) -> Served {
-        Served::start_with(
-            sandbox,
-            "data",
-            &[&["--store", &self.url], &self.args[..]].concat(),
-            &self.variables,
-        )
+        self.serve_at(&self.url, sandbox)
+    }
+
+    /// A controller on that part of it.
+    fn serve_at(&self, url: &str, sandbox: &Sandbox) -> Served {
+        let args = [&["--store", url], &self.args[..]].concat();
+        let served = Served::start_with(sandbox, "data", &args, &self.variables);
+        // Until then an object that it tries the store with may lie there too.
+        let tried = (0..600).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            served.log().contains("the store was tried")
+        });
+        assert!(tried, "{}", served.log());
+        served
     }
 
     /// How many packs lie in the store, and how many objects in all.
@@ -154,8 +162,7 @@ fn a_service_that_overwrites_is_served_by_staging() {
 
     let sandbox = Sandbox::new();
     let late = format!("{}/late", cloud.url);
-    let args = [&["--store", &late], &cloud.args[..]].concat();
-    let served = Served::start_with(&sandbox, "data", &args, &cloud.variables);
+    let served = cloud.serve_at(&late, &sandbox);
     fs::write(sandbox.path("work/report.txt"), noise(1, 70_000)).unwrap();
     sandbox.run_at(&served, ["stash", "deps", "-C", "work"]).exits(0);
     let upload = ["artifact", "upload", "report.txt", "-C", "work", "--job", "j"];

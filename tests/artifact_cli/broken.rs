@@ -14,6 +14,7 @@ use pannier::model::{SignedUrl, Stop};
 use pannier::protocol::artifact::{ArtifactQuery, ArtifactState};
 use pannier::transfer::ArtifactRemote;
 use pannier::transfer::put_blob::{Payload, put_blob};
+use pannier::transfer::remote::{RemoteError, RemoteErrorKind};
 
 use crate::bed::Bed;
 use crate::meddling::{Answers, Meddling, SIGNATURE, download_to, upload_of};
@@ -166,6 +167,47 @@ fn a_download_goes_on_after_breaks_and_ended_urls() {
     ["one", "two", "three"]
         .iter()
         .for_each(|name| assert!(fs::read(out.join(name)).unwrap() == scene.file(name)));
+}
+
+/// Proves that what comes together is verified one by one, that what is not given so is read by its URL, and that a controller that does not
+/// answer ends the run as a store that is away does.
+#[test]
+fn what_comes_together_is_verified_and_what_does_not_comes_alone() {
+    let mut scene = Scene::new(|_, _| Act::Store);
+    scene.upload().unwrap();
+    let puts = scene.store.seen().len();
+    let one = scene.file("one");
+    scene.answers.together = Some(Box::new(move |paths| {
+        assert_eq!(paths, ["one", "three"], "a large one comes alone");
+        Ok(vec![Some(one.clone()), None])
+    }));
+    let fetch = |scene: &Scene, out: &Path| download(&scene.answers, &download_to(out), &Progress::default());
+    let out = scene.downloaded();
+    let done = fetch(&scene, &out).unwrap();
+    assert_eq!((done.artifacts.len(), done.problems.len()), (3, 0), "{:?}", done.problems);
+    ["one", "two", "three"]
+        .iter()
+        .for_each(|name| assert!(fs::read(out.join(name)).unwrap() == scene.file(name)));
+    let gets: Vec<String> = scene.store.seen()[puts..].iter().map(|seen| seen.target.clone()).collect();
+    assert!(gets.len() == 2 && !gets.iter().any(|target| target.starts_with("/x0?")), "{gets:?}");
+
+    let three = scene.file("three");
+    scene.answers.together = Some(Box::new(move |_| Ok(vec![Some(vec![7; 10]), Some(three.clone())])));
+    let out = scene.folder.path().join("again");
+    fs::create_dir(&out).unwrap();
+    let done = fetch(&scene, &out).unwrap();
+    let [problem] = &done.problems[..] else { panic!("{:?}", done.problems) };
+    assert!(problem.path == "one" && problem.what.contains("its BLAKE3 is not"), "{problem:?}");
+    assert_eq!(files(&out).len(), 2);
+
+    let away = || RemoteError::new(RemoteErrorKind::Unavailable, "it is away");
+    scene.answers.together = Some(Box::new(move |_| Err(away())));
+    let out = scene.folder.path().join("away");
+    fs::create_dir(&out).unwrap();
+    let ArtifactError::Fetch { path, source } = fetch(&scene, &out).unwrap_err() else {
+        panic!("no failure")
+    };
+    assert_eq!((path.as_str(), source.to_string().as_str()), ("one", "it is away"));
 }
 
 /// Proves that a file that ends while it is sent is at fault itself: nobody tries for minutes.
