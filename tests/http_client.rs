@@ -57,6 +57,20 @@ fn what_passes_is_tried_again_and_sent_whole() {
     }
 }
 
+/// Proves that a PUT of nothing says so, whether it has no part or parts without bytes: stores refuse one that tells no length.
+#[test]
+fn a_put_of_nothing_tells_its_length() {
+    let server = server(|_, _| Act::Answer(200, Vec::new(), Vec::new()));
+    for body in [&[][..], &[Bytes::new()], &[Bytes::new(), Bytes::new()]] {
+        let url = server.url("x");
+        let request = Request { body, ..Request::new(Method::PUT, &url) };
+        Client::new(&patient()).unwrap().send(&request).unwrap();
+    }
+    let lengths: Vec<Option<String>> =
+        server.seen().iter().map(|seen| seen.header("content-length").map(str::to_owned)).collect();
+    assert_eq!(lengths, vec![Some("0".to_owned()); 3]);
+}
+
 #[test]
 fn retry_after_is_obeyed_in_both_its_forms() {
     let busy = |after: &str| Act::Answer(429, vec![("retry-after", after.to_owned())], vec![]);

@@ -75,7 +75,7 @@ fn prepare(
     }
     if let Some(file) = &request.file {
         builder = builder.body(reqwest::Body::wrap(FileBody::new(file.clone(), activity.clone())));
-    } else if !request.body.is_empty() {
+    } else if request.body.iter().any(|part| !part.is_empty()) {
         builder = builder.body(reqwest::Body::wrap(Parts::new(request.body, activity.clone())));
     } else if request.method == reqwest::Method::PUT {
         // RFC 9110, §8.6: a server may take one without a length for one that lacks its body, and stores do.
