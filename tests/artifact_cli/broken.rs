@@ -251,7 +251,7 @@ fn wrong_bytes_are_refused_and_what_was_there_stays() {
         let done = download(&scene.answers, &download_to(&out), &Progress::default()).unwrap();
         assert_eq!(done.artifacts.len(), 2);
         let [problem] = &done.problems[..] else { panic!("{:?}", done.problems) };
-        assert!(problem.path == "two" && problem.what.contains(&format!("its {sum} is not")), "{problem:?}");
+        assert!(problem.path == "two" && problem.what.contains(&format!("its {sum} is not ")), "{problem:?}");
         assert_eq!(fs::read(out.join("two")).unwrap(), b"before");
         assert_eq!(files(&out).len(), 3, "nothing unfinished is left: {:?}", files(&out));
     }

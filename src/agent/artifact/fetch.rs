@@ -10,8 +10,8 @@ use std::thread;
 use aws_lc_rs::digest::{Context, SHA256};
 use crossbeam_channel::{Receiver, bounded};
 
-use crate::model::EntryPath;
 use crate::model::progress::Progress;
+use crate::model::{Digest, EntryPath, Sha256};
 use crate::protocol::artifact::ArtifactInfo;
 use crate::transfer::BlobError;
 use crate::transfer::get_blob::BlobSource;
@@ -99,7 +99,7 @@ pub(super) fn is_there(
             file.read_exact_at(piece, range.start)?;
             sum.update(piece);
         }
-        let is_same = sum.check(artifact).is_ok();
+        let is_same = sum.check().is_ok();
         if is_same && let Some(mode) = artifact.mode.filter(|mode| mode & MODES != stat.permissions()) {
             file.set_permissions(std::fs::Permissions::from_mode(mode & MODES))?;
         }
@@ -124,7 +124,7 @@ pub(super) fn fetch(
         Content::Held(bytes) => {
             let mut sum = Sum::of(artifact);
             sum.update(bytes);
-            sum.check(artifact).map_err(FetchError::Damaged)?;
+            sum.check().map_err(FetchError::Damaged)?;
             note(progress, bytes);
             Some(queue.lock().unwrap_or_else(PoisonError::into_inner))
         }
@@ -208,7 +208,7 @@ fn write_large(
     };
     let mut sum = Sum::of(artifact);
     in_order(artifact.len, &keep, |bytes| sum.update(bytes))?;
-    sum.check(artifact).map_err(FetchError::Damaged)
+    sum.check().map_err(FetchError::Damaged)
 }
 
 /// Has `keep` read and write every piece, by several threads, and shows them to `each` in order.
@@ -254,34 +254,35 @@ fn pieces(len: u64) -> impl Iterator<Item = Range<u64>> {
 /// The sum that is compared. BLAKE3 where it is known, which is the faster one; otherwise SHA-256, which every artifact has. A
 /// second one would show no more.
 enum Sum {
-    Blake3(Box<blake3::Hasher>),
-    Sha256(Context),
+    Blake3(Box<blake3::Hasher>, Digest),
+    Sha256(Context, Sha256),
 }
 
 impl Sum {
     fn of(artifact: &ArtifactInfo) -> Self {
         match artifact.blake3 {
-            Some(_) => Self::Blake3(Box::default()),
-            None => Self::Sha256(Context::new(&SHA256)),
+            Some(told) => Self::Blake3(Box::default(), told),
+            None => Self::Sha256(Context::new(&SHA256), artifact.sha256),
         }
     }
 
     fn update(&mut self, bytes: &[u8]) {
         match self {
-            Self::Blake3(hasher) => drop(hasher.update(bytes)),
-            Self::Sha256(context) => context.update(bytes),
+            Self::Blake3(hasher, _) => drop(hasher.update(bytes)),
+            Self::Sha256(context, _) => context.update(bytes),
         }
     }
 
     /// What differs, if it does.
-    fn check(self, artifact: &ArtifactInfo) -> Result<(), String> {
-        let (what, is_same) = match self {
-            Self::Blake3(hasher) => {
-                let found = hasher.finalize();
-                ("BLAKE3", artifact.blake3.is_some_and(|told| told.as_bytes() == found.as_bytes()))
+    fn check(self) -> Result<(), String> {
+        match self {
+            Self::Blake3(hasher, told) if hasher.finalize().as_bytes() != told.as_bytes() => {
+                Err(format!("its BLAKE3 is not {told}"))
             }
-            Self::Sha256(context) => ("SHA-256", context.finish().as_ref() == artifact.sha256.0),
-        };
-        if is_same { Ok(()) } else { Err(format!("its {what} is not what was announced")) }
+            Self::Sha256(context, told) if context.clone().finish().as_ref() != told.0 => {
+                Err(format!("its SHA-256 is not {told}"))
+            }
+            _ => Ok(()),
+        }
     }
 }
