@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::controller::artifacts::ContentSums;
 use crate::controller::clock::{Clock, ProcessClock, SystemClock};
 use crate::controller::error::ControllerError;
 use crate::controller::ledger::{Creation, Ledger, LedgerError, SqliteLedger};
@@ -19,10 +20,12 @@ const OWN_READER_SECONDS: i64 = 12 * 60 * 60;
 /// A ledger and a store, and the rules between them. Shared between threads; other processes may open the same folder.
 pub struct Controller {
     pub(super) ledger: Box<dyn Ledger>,
-    pub(super) store: Box<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     /// For people who look from page to page.
     pub(super) tails: SharedTails,
+    /// For artifacts that no store compared.
+    pub(super) content_sums: ContentSums,
 }
 
 impl Controller {
@@ -66,7 +69,8 @@ impl Controller {
 
     /// A controller of other parts: another store, a clock that tests move.
     pub fn with_parts(ledger: Box<dyn Ledger>, store: Box<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { ledger, store, clock, tails: SharedTails::default() }
+        let (tails, content_sums) = Default::default();
+        Self { ledger, store: store.into(), clock, tails, content_sums }
     }
 
     /// A name of this ledger that no other has.

@@ -172,9 +172,9 @@ pub struct FinishArtifact {
 pub struct FinishedArtifact {
     /// The artifact.
     pub id: ArtifactId,
-    /// `finished`, or `error`.
+    /// `finished` or `error`; `new` while its content is read, which is to be asked about again.
     pub state: ArtifactState,
-    /// Why it is in state `error`.
+    /// Why it is not `finished`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }

@@ -98,3 +98,36 @@ fn a_file_that_changed_since_the_kill_is_another_artifact() {
     bed.download("large.bin", "out", &[]);
     assert!(same(&bed, "out"));
 }
+
+/// Proves that an upload lasts while the controller still reads it, that nobody finds it meanwhile, that a signal ends the waiting, and that the
+/// command then sends nothing again.
+#[test]
+fn an_upload_lasts_until_it_was_read() {
+    let Some(bed) = Bed::on_seaweedfs("artifact-unread") else { return };
+    let proxy = bed.proxy.as_ref().unwrap();
+    large(&bed, "large.bin");
+    proxy.hold_after(MIB);
+    let mut command = bed.command(&["upload", "large.bin", "-C", "work"]);
+    let mut upload = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(120);
+    while !proxy.is_holding() {
+        assert!(Instant::now() < until, "it is not read");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Longer than one answer is kept back.
+    std::thread::sleep(Duration::from_secs(12));
+    assert!(upload.try_wait().unwrap().is_none(), "it ended before it was read");
+    assert_eq!(bed.found("*", &[]), Vec::<String>::new());
+    let killed =
+        std::process::Command::new("kill").args(["-INT", &upload.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let done = upload.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(130), "{}", String::from_utf8_lossy(&done.stderr));
+    proxy.release();
+    let sent = bed.sent();
+    let up = bed.upload(&["large.bin"]);
+    assert_eq!(up["artifacts"].as_array().unwrap().len(), 1, "{up}");
+    assert!(bed.sent() - sent < MIB, "content went to the store again");
+    bed.download("large.bin", "out", &[]);
+    assert!(same(&bed, "out"));
+}

@@ -16,8 +16,10 @@ use crate::support::servers::{BUCKET, Server, azurite, azurite_variables, seawee
 pub(crate) struct Api {
     pub(crate) served: Served,
     pub(crate) sandbox: Sandbox,
-    /// What of a PUT and of a whole in parts its store compares by itself.
+    /// What of a PUT and of a whole in parts its store compares by itself; the controller reads the rest.
     pub(crate) compares: Compares,
+    /// With which the controller finds a store behind a proxy.
+    pub(crate) variables: Vec<(&'static str, String)>,
     runtime: Runtime,
     client: reqwest::Client,
     _store: Option<Arc<Server>>,
@@ -91,7 +93,7 @@ impl Api {
         }
         let url = format!("s3://{BUCKET}/{test}");
         let served = Served::start_with(&sandbox, "data", &["--store", &url], &variables);
-        Some((Self::of(sandbox, served, Compares::Puts, Some(store)), proxy))
+        Some((Self { variables, ..Self::of(sandbox, served, Compares::Puts, Some(store)) }, proxy))
     }
 
     /// One on azurite.
@@ -118,7 +120,7 @@ impl Api {
             .pool_max_idle_per_host(0)
             .build()
             .unwrap();
-        Self { served, sandbox, compares, runtime, client, _store: store }
+        Self { served, sandbox, compares, variables: Vec::new(), runtime, client, _store: store }
     }
 
     /// A token of fewer rights.
@@ -133,8 +135,23 @@ impl Api {
     }
 
     pub(crate) fn ask_as(&self, token: &str, method: &str, path: &str, body: &Value) -> Answer {
+        self.ask_with(token, method, path, body, &[])
+    }
+
+    /// The same with more headers.
+    pub(crate) fn ask_with(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let url = format!("{}{path}", self.served.url);
         let mut request = self.client.request(method.parse().unwrap(), url).bearer_auth(token);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if !body.is_null() {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
@@ -187,9 +204,28 @@ impl Api {
         created["id"].as_str().unwrap().to_owned()
     }
 
-    /// Ends one upload.
+    /// Ends one upload, asking again while it is read.
     pub(crate) fn finish(&self, upload: &Value) -> Value {
+        for _ in 0..30 {
+            let ended = self.try_finish(upload);
+            if ended["state"] != "new" {
+                return ended;
+            }
+        }
+        panic!("it is read for ever");
+    }
+
+    /// Asks once for the end of an upload.
+    pub(crate) fn try_finish(&self, upload: &Value) -> Value {
         self.ask("POST", "/v1/artifacts/finish", &json!([upload])).json()[0].clone()
+    }
+
+    /// Bytes of artifacts that the controller has read since its start.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        let metrics = self.ask("GET", "/metrics", &Value::Null).body;
+        let text = String::from_utf8(metrics).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("pannier_read_artifact_bytes_total "));
+        line.unwrap().parse().unwrap()
     }
 
     pub(crate) fn one(&self, id: &str) -> Value {

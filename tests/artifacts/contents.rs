@@ -116,7 +116,7 @@ fn other_bytes_end_in_error() {
 }
 
 /// Signs and sends a part; what the store answered as its `ETag`.
-fn send_part(api: &Api, id: &str, number: u64, bytes: &[u8]) -> Value {
+pub(crate) fn send_part(api: &Api, id: &str, number: u64, bytes: &[u8]) -> Value {
     let crc32c = pannier::transfer::put::crc32c(&[bytes.to_vec()]);
     let part = json!([{ "number": number, "len": bytes.len(), "crc32c": crc32c }]);
     let signed = api.ask("POST", &format!("/v1/artifacts/{id}/parts"), &part).json();
@@ -146,6 +146,8 @@ fn large_ones_go_up_in_parts() {
         assert_eq!(ended["state"], "finished", "{ended}");
         assert_eq!(api.finish(&upload)["state"], "finished", "the answer was lost, the request repeated");
         assert!(api.signed("GET", &api.one(id)["get"], b"").body == content, "it is not what was sent");
+        let read = if api.compares == Compares::Everything { 0 } else { content.len() as u64 };
+        assert_eq!(api.read_bytes(), read, "what no store compared is read once");
     }
 }
 
@@ -159,15 +161,15 @@ fn parts_that_do_not_make_the_whole_end_in_error() {
         let ended = api.finish(&json!({ "id": id, "parts": [last] }));
         assert_eq!(ended["state"], "error", "{ended}");
         let id = api.create(&[artifact("large", &content)])[0]["id"].as_str().unwrap().to_owned();
-        if api.compares == Compares::Everything {
-            // Only who has the bytes can compare them: S3 knows no SHA-256 of a whole that came in parts.
-            let mut other = content.clone();
-            other[5] ^= 1;
-            let parts =
-                [send_part(&api, &id, 1, &other[..64 << 20]), send_part(&api, &id, 2, &other[64 << 20..])];
-            let ended = api.finish(&json!({ "id": id, "parts": parts }));
-            assert_eq!(ended["state"], "error", "{ended}");
-        }
+        let mut other = content.clone();
+        other[5] ^= 1;
+        let parts =
+            [send_part(&api, &id, 1, &other[..64 << 20]), send_part(&api, &id, 2, &other[64 << 20..])];
+        let upload = json!({ "id": id, "parts": parts });
+        let ended = api.finish(&upload);
+        assert!(ended["why"].as_str().unwrap().contains("SHA-256"), "{ended}");
+        assert_eq!((&ended["state"], &api.finish(&upload)["state"]), (&"error".into(), &"error".into()));
+        assert!(api.search(&json!({})).is_empty());
     }
 }
 

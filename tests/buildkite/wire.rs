@@ -1,9 +1,12 @@
 //! The agent's wire, spoken by hand where the agent never goes wrong: other bytes than announced, foreign jobs, tokens that name no
 //! build, altered tickets.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::api::{Api, artifact};
+use crate::support::noise;
 
 /// A batch of one file, as an agent announces it.
 fn batch(path: &str, content: &[u8], parts: bool) -> Value {
@@ -45,6 +48,65 @@ fn other_bytes_are_never_finished() {
         assert_eq!(api.ask_as(&token, "GET", &format!("{searched}finished"), &Value::Null).json(), json!([]));
         assert_eq!(api.ask_as(&token, "GET", &format!("{searched}error"), &Value::Null).json()[0]["id"], id);
     }
+}
+
+/// Proves that other bytes in several parts end in `error` where no store compares them: while they are read an agent is put off, in time for
+/// its own patience, and it asks again.
+#[test]
+fn other_parts_are_never_finished() {
+    let Some((api, proxy)) = Api::on_cut_seaweedfs("buildkite-mismatched-parts") else { return };
+    let token = own_token(&api);
+    let (whole, mut other) = (noise(8, (64 << 20) + 2), noise(8, (64 << 20) + 2));
+    other[70] ^= 1;
+    let created = api.ask_as(&token, "POST", "/v3/jobs/j/artifacts", &batch("a", &whole, true)).json();
+    let id = created["artifact_ids"][0].as_str().unwrap();
+    let actions = created["per_artifact_instructions"][id]["actions"].as_array().unwrap();
+    let halves = other.chunks(other.len() / 2);
+    let send = |(action, half): (&Value, &[u8])| {
+        let sent = api.signed("PUT", &json!({ "url": action["url"] }), half);
+        json!({ "part_number": action["part_number"], "etag": sent.header("etag") })
+    };
+    let parts: Vec<Value> = actions.iter().zip(halves).map(send).collect();
+    assert_eq!(parts.len(), 2);
+    let ended = json!({ "artifacts": [{ "id": id, "state": "finished", "multipart": true, "multipart_etags": parts }] });
+    let update = || {
+        let patience = [("Buildkite-Timeout-Milliseconds", "3000")];
+        api.ask_with(&token, "PUT", "/v3/jobs/j/artifacts", &ended, &patience)
+    };
+    proxy.hold_after(1 << 20);
+    let began = Instant::now();
+    update().refused(503, "is being read");
+    assert!(began.elapsed() < Duration::from_secs(3), "the agent has gone by now");
+    assert!(proxy.is_holding());
+    proxy.release();
+    let refused = (0..30).map(|_| update()).find(|answer| answer.status != 503).unwrap();
+    refused.refused(422, "is in state error: its SHA-256 is");
+}
+
+/// Proves the same of other bytes that are relayed, and that what came through the controller is not read again.
+#[test]
+fn other_relayed_bytes_are_never_finished() {
+    let Some(api) = Api::on_azurite("buildkite-mismatched-relay") else { return };
+    let token = own_token(&api);
+    let whole = noise(8, (64 << 20) + 2);
+    let mut other = whole.clone();
+    other[70] ^= 1;
+    for (name, content, status) in [("whole", &whole, 200), ("other", &other, 422)] {
+        let announced = if name == "whole" {
+            batch(name, &whole, true)
+        } else {
+            batch(name, &noise(9, whole.len()), true)
+        };
+        let created = api.ask_as(&token, "POST", "/v3/jobs/j/artifacts", &announced).json();
+        let id = created["artifact_ids"][0].as_str().unwrap();
+        let relay = &created["per_artifact_instructions"][id]["actions"][0];
+        assert_eq!(
+            api.signed("PUT", &json!({ "url": path_of(&api, relay) }), content).status,
+            status,
+            "{name}"
+        );
+    }
+    assert_eq!(api.read_bytes(), 0);
 }
 
 /// Proves that a batch which is sent again is the same batch, and that both kinds of instructions are always there for those who know them.

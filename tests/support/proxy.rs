@@ -6,7 +6,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 /// A proxy of bytes. While it is down, connections are closed as soon as they are made.
@@ -23,6 +23,9 @@ struct Shared {
     sent: AtomicU64,
     /// Goes down by itself once that many bytes were sent; 0 for never.
     down_after: AtomicU64,
+    /// Bytes of answers that still come through; none for all.
+    answered: Mutex<Option<u64>>,
+    released: Condvar,
     open: Mutex<Vec<TcpStream>>,
 }
 
@@ -68,6 +71,22 @@ impl Proxy {
         self.shared.down.store(false, Ordering::Relaxed);
     }
 
+    /// Lets `bytes` more of answers through, and keeps back the rest.
+    pub fn hold_after(&self, bytes: u64) {
+        *self.shared.answered.lock().unwrap() = Some(bytes);
+    }
+
+    /// Lets through what was kept back.
+    pub fn release(&self) {
+        *self.shared.answered.lock().unwrap() = None;
+        self.shared.released.notify_all();
+    }
+
+    /// Whether answers are kept back now.
+    pub fn is_holding(&self) -> bool {
+        *self.shared.answered.lock().unwrap() == Some(0)
+    }
+
     /// Bytes that clients have sent so far.
     pub fn sent(&self) -> u64 {
         self.shared.sent.load(Ordering::Relaxed)
@@ -77,6 +96,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::Relaxed);
+        self.release();
         self.shared.go_down();
         // Wakes the listener, which sees that it is over.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
@@ -95,21 +115,42 @@ impl Shared {
         let copies = (client.try_clone().unwrap(), server.try_clone().unwrap());
         self.open.lock().unwrap().extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
         let counting = Arc::clone(self);
-        thread::spawn(move || pump(client, server, Some(&counting)));
-        thread::spawn(move || pump(copies.1, copies.0, None));
+        let holding = Arc::clone(self);
+        thread::spawn(move || pump(client, server, |read| counting.count(read)));
+        thread::spawn(move || pump(copies.1, copies.0, |read| holding.wait(read)));
+    }
+
+    /// Counts what a client sent; whether it goes on.
+    fn count(&self, read: u64) -> bool {
+        let sent = self.sent.fetch_add(read, Ordering::Relaxed) + read;
+        let limit = self.down_after.load(Ordering::Relaxed);
+        let goes_on = limit == 0 || sent < limit;
+        if !goes_on {
+            self.go_down();
+        }
+        goes_on
+    }
+
+    /// Waits until an answer may go on.
+    fn wait(&self, read: u64) -> bool {
+        let mut answered = self.answered.lock().unwrap();
+        while let Some(left) = answered.as_mut() {
+            if *left >= read {
+                *left -= read;
+                break;
+            }
+            *left = 0;
+            answered = self.released.wait(answered).unwrap();
+        }
+        true
     }
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, counting: Option<&Shared>) {
+fn pump(mut from: TcpStream, mut to: TcpStream, goes_on: impl Fn(u64) -> bool) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
-        if let Some(shared) = counting {
-            let sent = shared.sent.fetch_add(read as u64, Ordering::Relaxed) + read as u64;
-            let limit = shared.down_after.load(Ordering::Relaxed);
-            if limit != 0 && sent >= limit {
-                shared.go_down();
-                return;
-            }
+        if !goes_on(read as u64) {
+            return;
         }
         if to.write_all(&buffer[..read]).is_err() {
             break;

@@ -1,6 +1,8 @@
 //! The last stage of an upload: what was sent, or could not be, is ended at the controller, many at a time.
 
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
@@ -10,6 +12,13 @@ use crate::protocol::artifact::{ArtifactState, FinishArtifact, FinishedArtifact,
 use super::error::ArtifactError;
 use super::ready::Ready;
 use super::upload::{GATHER, Line, UploadedArtifact, gather};
+
+/// Between two questions about what is still read.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long a controller may take to read what arrived, with what others have sent before it.
+const READ_TIME: Duration = Duration::from_secs(15 * 60);
+/// And at least how fast it reads.
+const READ_BYTES_A_SECOND: u64 = 8 << 20;
 
 /// An upload that has ended on the agent's side.
 pub(super) struct Ended {
@@ -25,6 +34,8 @@ pub(super) struct Ended {
     pub(super) why: Option<String>,
     /// Whether the controller knows that it is finished.
     pub(super) is_over: bool,
+    /// Until when the controller may read it.
+    pub(super) read_until: Option<Instant>,
     /// Whether its parts were counted as progress.
     pub(super) in_parts: bool,
     /// What is of no use any more.
@@ -44,16 +55,22 @@ impl Ended {
             sent,
             why: None,
             is_over: false,
+            read_until: None,
             in_parts: false,
             journal: None,
         }
     }
 }
 
-/// Ends uploads until no more come.
+/// Ends uploads until no more come, and asks again about what the controller still reads.
 pub(super) fn end_uploads(line: &Line<'_>, ended: &Receiver<Ended>) {
+    let mut unread: Vec<Ended> = Vec::new();
     loop {
-        let batch = gather(ended, MAX_ARTIFACTS, Some(GATHER));
+        let mut batch = match unread.is_empty() {
+            true => gather(ended, MAX_ARTIFACTS, Some(GATHER)),
+            false => ended.try_iter().take(MAX_ARTIFACTS - unread.len()).collect(),
+        };
+        batch.append(&mut unread);
         if batch.is_empty() {
             return;
         }
@@ -68,19 +85,33 @@ pub(super) fn end_uploads(line: &Line<'_>, ended: &Receiver<Ended>) {
         let requests: Vec<FinishArtifact> = open.iter().map(|ended| ended.finish.clone()).collect();
         match line.remote.finish_artifacts(&requests) {
             Ok(answers) => {
-                open.into_iter().zip(answers).for_each(|(ended, answer)| settle(line, ended, answer));
+                unread =
+                    open.into_iter().zip(answers).filter_map(|(open, end)| settle(line, open, end)).collect();
             }
             Err(error) => line.fail(ArtifactError::Remote(error)),
+        }
+        if !unread.is_empty() {
+            thread::sleep(PAUSE); // a controller that reads keeps the answer back for longer, but this one need not
         }
     }
 }
 
-fn settle(line: &Line<'_>, ended: Ended, answer: FinishedArtifact) {
+/// Notes how an upload ended; it comes back if it did not end yet.
+fn settle(line: &Line<'_>, mut ended: Ended, answer: FinishedArtifact) -> Option<Ended> {
+    if (ended.why.as_ref(), answer.state) == (None, ArtifactState::New) {
+        let reading = READ_TIME + Duration::from_secs(ended.len / READ_BYTES_A_SECOND);
+        if Instant::now() < *ended.read_until.get_or_insert_with(|| Instant::now() + reading) {
+            return Some(ended);
+        }
+        let said = answer.why.as_deref().unwrap_or("its upload has not ended");
+        line.problem(ended.index, format!("{said}; `artifact upload` again asks for it and sends nothing"));
+        return None;
+    }
     if let Some(journal) = &ended.journal {
         // What stays is of an artifact that is over, and is begun anew.
         let _ = fs_err::remove_file(journal);
     }
-    match (ended.why.clone(), answer.state) {
+    match (ended.why.take(), answer.state) {
         (None, ArtifactState::Finished) => finished(line, ended),
         (Some(why), _) => line.problem(ended.index, why),
         (None, state) => {
@@ -88,6 +119,7 @@ fn settle(line: &Line<'_>, ended: Ended, answer: FinishedArtifact) {
             line.problem(ended.index, why);
         }
     }
+    None
 }
 
 fn finished(line: &Line<'_>, ended: Ended) {

@@ -1,51 +1,59 @@
-//! Whether what lies in the store is what was announced: its length always, its SHA-256 as far as somebody can compare it.
-
-use aws_lc_rs::digest::{Context, SHA256};
+//! Whether what lies in the store is what was announced: its length, and its SHA-256 by whoever can compare it.
 
 use crate::controller::error::ControllerError;
 use crate::controller::ledger::{ArtifactRow, BlobRow};
 use crate::controller::open::Controller;
 use crate::controller::store::{StoreError, UploadId, WholeIntent};
 use crate::model::{ObjectName, Sha256};
-use crate::protocol::artifact::SentPart;
+use crate::protocol::artifact::{PART_BYTES, SentPart};
 
-/// Longest blob that is read again where its store did not compare its SHA-256: no content passes a controller but this, and a part's
-/// worth is what it reads of a pack too.
-const READ_AGAIN_BYTES: u64 = 64 << 20;
-/// Pieces in which it is read.
-const PIECE_BYTES: u64 = 4 << 20;
+use super::content_sums::{Summed, sha256_of};
+
+/// Longest blob whose SHA-256 is made while the request waits, where its store did not compare it; longer ones are read in the background. No content passes
+/// a controller but this.
+const READ_AT_ONCE_BYTES: u64 = PART_BYTES;
 
 /// What arrived.
 pub(super) enum Arrived {
-    /// What was announced. `verified` if its SHA-256 was compared.
-    Whole { verified: bool },
+    /// What was announced: somebody other than its sender compared its SHA-256.
+    Whole,
     /// Something else, or nothing.
     Wrong(String),
+    /// It is being read; the next look may know.
+    Unread,
+}
+
+/// How an object came to be.
+enum Made {
+    /// Its store compared its SHA-256.
+    Compared,
+    /// Of what was sent; nobody compared it.
+    Now,
+    /// By an earlier request, perhaps of other parts.
+    Before,
+    /// It did not, and why.
+    Not(String),
 }
 
 impl Controller {
-    /// Looks at a blob whose sender says that it is there; completes it if it went up in parts.
+    /// Looks at a blob whose sender says that it is there; completes it if it went up in parts. `came` is the SHA-256 of what came through this
+    /// process.
     pub(super) fn look_at(
         &self,
         row: &ArtifactRow,
         blob: &BlobRow,
         parts: &[SentPart],
+        came: Option<Sha256>,
     ) -> Result<Arrived, ControllerError> {
         let object = ObjectName::blob(blob.name);
-        self.store.settle(object)?;
-        let mut verified = self.store.checks_sha256();
-        if let Some(upload) = &blob.upload {
-            let whole = WholeIntent { len: blob.len, sha256: row.sha256 };
-            let completed = self.store.complete_parts(object, &UploadId(upload.clone()), &whole, parts);
-            verified = match completed {
-                Ok(verified) => verified,
-                // An earlier request whose answer was lost may have completed it.
-                Err(StoreError::Parts { why, .. }) if self.store.head(object)? != Some(blob.len) => {
-                    return Ok(Arrived::Wrong(format!("its parts do not make it: {why}")));
-                }
-                Err(StoreError::Parts { .. }) => false,
-                Err(error) => return Err(error.into()),
-            };
+        match self.content_sums.take(object) {
+            Summed::Underway => return Ok(Arrived::Unread),
+            Summed::Ended(sum) => return Ok(compared(row, sum?)),
+            Summed::Never => {}
+        }
+        let made = self.make(object, row, blob, parts)?;
+        if let Made::Not(why) = made {
+            return Ok(Arrived::Wrong(why));
         }
         match self.store.head(object)? {
             None => return Ok(Arrived::Wrong("it is not in the store".to_owned())),
@@ -54,26 +62,46 @@ impl Controller {
             }
             Some(_) => {}
         }
-        if !verified && blob.len <= READ_AGAIN_BYTES {
-            let found = self.sha256_of(object, blob.len)?;
-            if found != row.sha256 {
-                return Ok(Arrived::Wrong(format!("its SHA-256 is {found}, not {}", row.sha256)));
-            }
-            verified = true;
+        match (made, came) {
+            (Made::Compared, _) => return Ok(Arrived::Whole),
+            (Made::Now, Some(sum)) => return Ok(compared(row, sum)),
+            _ => {}
         }
-        Ok(Arrived::Whole { verified })
+        if blob.len <= READ_AT_ONCE_BYTES {
+            let read_bytes = self.content_sums.read_bytes();
+            return Ok(compared(row, sha256_of(&*self.store, object, blob.len, 1, read_bytes)?));
+        }
+        self.content_sums.begin(&self.store, object, blob.len);
+        Ok(Arrived::Unread)
     }
 
-    fn sha256_of(&self, object: ObjectName, len: u64) -> Result<Sha256, ControllerError> {
-        let mut context = Context::new(&SHA256);
-        let mut at = 0;
-        while at < len {
-            let end = len.min(at + PIECE_BYTES);
-            context.update(&self.store.read(object, at..end)?);
-            at = end;
+    /// Makes an object of what was sent.
+    fn make(
+        &self,
+        object: ObjectName,
+        row: &ArtifactRow,
+        blob: &BlobRow,
+        parts: &[SentPart],
+    ) -> Result<Made, ControllerError> {
+        self.store.settle(object)?;
+        let made = |is_compared| if is_compared { Made::Compared } else { Made::Now };
+        let Some(upload) = &blob.upload else { return Ok(made(self.store.checks_sha256())) };
+        let whole = WholeIntent { len: blob.len, sha256: row.sha256 };
+        match self.store.complete_parts(object, &UploadId(upload.clone()), &whole, parts) {
+            Ok(is_compared) => Ok(made(is_compared)),
+            Err(StoreError::Parts { why, .. }) => match self.store.head(object)? == Some(blob.len) {
+                // The answer was lost.
+                true => Ok(Made::Before),
+                false => Ok(Made::Not(format!("its parts do not make it: {why}"))),
+            },
+            Err(error) => Err(error.into()),
         }
-        let mut sum = Sha256([0; 32]);
-        sum.0.copy_from_slice(context.finish().as_ref());
-        Ok(sum)
+    }
+}
+
+fn compared(row: &ArtifactRow, found: Sha256) -> Arrived {
+    match found == row.sha256 {
+        true => Arrived::Whole,
+        false => Arrived::Wrong(format!("its SHA-256 is {found}, not {}", row.sha256)),
     }
 }

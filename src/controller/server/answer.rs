@@ -22,6 +22,8 @@ pub(super) enum Failure {
     Malformed(String),
     /// The message makes sense, and what it asks for cannot be.
     Unprocessable(String),
+    /// What was asked for is not done yet; the same request finds it done later.
+    Later(String),
     /// As many requests are under way as this server takes.
     Busy,
     /// A pre-signed URL that does not count: altered, expired, or for something else.
@@ -59,6 +61,7 @@ impl Failure {
             Self::Unprocessable(why) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, RefusalKind::Refused, why.as_str())
             }
+            Self::Later(why) => (StatusCode::SERVICE_UNAVAILABLE, RefusalKind::Unavailable, why.as_str()),
             Self::Busy => {
                 (StatusCode::SERVICE_UNAVAILABLE, RefusalKind::Unavailable, "the controller is busy")
             }

@@ -1,20 +1,30 @@
 //! The routes of artifacts: announced, sent, ended, found. One function a route; each says its request and answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use tokio::time::Instant;
 
+use crate::controller::Controller;
+use crate::controller::error::ControllerError;
 use crate::model::SignedUrl;
 use crate::protocol::artifact::{
-    ArtifactId, ArtifactInfo, ArtifactQuery, CreatedArtifact, FinishArtifact, FinishedArtifact,
-    FoundArtifacts, NewArtifacts, PartIntent,
+    ArtifactId, ArtifactInfo, ArtifactQuery, ArtifactState, CreatedArtifact, FinishArtifact,
+    FinishedArtifact, FoundArtifacts, NewArtifacts, PartIntent,
 };
 
 use super::answer::Failure;
 use super::authenticated::Authenticated;
 use super::stashes::checked;
 use super::state::Server;
+
+/// How long the answer to the end of uploads waits while all of them are read.
+const UNREAD_WAIT: Duration = Duration::from_secs(10);
+/// How often it looks whether one was read.
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// `POST /v1/artifacts`: [`NewArtifacts`] to a [`CreatedArtifact`] each, in order.
 pub(super) async fn create(
@@ -39,15 +49,40 @@ pub(super) async fn parts(
     server.run(move |controller| controller.sign_parts(&caller, &id, &parts)).await.map(Json)
 }
 
-/// `POST /v1/artifacts/finish`: a list of [`FinishArtifact`] to how each ended.
+/// `POST /v1/artifacts/finish`: a list of [`FinishArtifact`] to how each ended; one whose content is still read is `new`.
 pub(super) async fn finish(
     State(server): State<Arc<Server>>,
     Authenticated(caller): Authenticated,
     Json(uploads): Json<Vec<FinishArtifact>>,
 ) -> Result<Json<Vec<FinishedArtifact>>, Failure> {
-    let ended = server.run(move |controller| controller.finish_artifacts(&caller, &uploads)).await?;
-    server.metrics.ended(&ended);
+    let is_news = |ended: &[FinishedArtifact]| {
+        ended.is_empty() || ended.iter().any(|upload| upload.state != ArtifactState::New)
+    };
+    let finish = move |controller: &Controller| controller.finish_artifacts(&caller, &uploads);
+    let ended = end_uploads(&server, UNREAD_WAIT, is_news, finish).await?;
     Ok(Json(ended))
+}
+
+/// Ends uploads with `finish`, again and again for at most `patience` until the answer will do. Holds no thread between.
+pub(super) async fn end_uploads(
+    server: &Server,
+    patience: Duration,
+    will_do: fn(&[FinishedArtifact]) -> bool,
+    finish: impl Fn(&Controller) -> Result<Vec<FinishedArtifact>, ControllerError> + Send + Sync + 'static,
+) -> Result<Vec<FinishedArtifact>, Failure> {
+    let (until, finish) = (Instant::now() + patience, Arc::new(finish));
+    let mut wait = FIRST_WAIT;
+    loop {
+        let again = Arc::clone(&finish);
+        let ended = server.run(move |controller| again(controller)).await?;
+        let next = Instant::now() + wait;
+        if will_do(&ended) || next >= until {
+            server.metrics.ended(&ended);
+            return Ok(ended);
+        }
+        tokio::time::sleep_until(next).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
 }
 
 /// `POST /v1/artifacts/search`: an [`ArtifactQuery`] to [`FoundArtifacts`].

@@ -52,6 +52,7 @@ pub(super) struct Metrics {
     announced_bytes: Counter,
     finished_artifacts: Counter,
     failed_artifacts: Counter,
+    read_bytes: Counter,
 }
 
 impl Default for Metrics {
@@ -89,6 +90,10 @@ impl Default for Metrics {
             ),
             finished_artifacts: counter("finished_artifacts", "Uploads of artifacts that ended well"),
             failed_artifacts: counter("failed_artifacts", "Uploads of artifacts that did not"),
+            read_bytes: counter(
+                "read_artifact_bytes",
+                "Bytes of artifacts that this controller read, as their store had not compared them",
+            ),
             kept_bytes,
             registry,
         }
@@ -139,13 +144,15 @@ impl Metrics {
 
     /// Uploads of artifacts ended.
     pub(super) fn ended(&self, ended: &[FinishedArtifact]) {
-        let finished = ended.iter().filter(|upload| upload.state == ArtifactState::Finished).count() as u64;
+        let count = |state| ended.iter().filter(|upload| upload.state == state).count() as u64;
+        let (finished, unread) = (count(ArtifactState::Finished), count(ArtifactState::New));
         self.finished_artifacts.inc_by(finished);
-        self.failed_artifacts.inc_by(ended.len() as u64 - finished);
+        self.failed_artifacts.inc_by(ended.len() as u64 - finished - unread);
     }
 
-    /// All of it as text.
-    pub(super) fn text(&self) -> String {
+    /// All of it as text, with the bytes of artifacts that were read since the start.
+    pub(super) fn text(&self, read_bytes: u64) -> String {
+        self.read_bytes.inc_by(read_bytes.saturating_sub(self.read_bytes.get()));
         let kept = self.stashed_bytes.get().saturating_sub(self.new_pack_bytes.get());
         self.kept_bytes.set(i64::try_from(kept).unwrap_or(i64::MAX));
         let mut text = String::new();

@@ -83,5 +83,6 @@ pub(super) async fn ready(State(server): State<Arc<Server>>) -> Response {
 /// `GET /metrics`: counters in Prometheus's text format.
 pub(super) async fn metrics(State(server): State<Arc<Server>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], server.metrics.text()).into_response()
+    let read_bytes = server.controller.read_artifact_bytes();
+    ([(header::CONTENT_TYPE, kind)], server.metrics.text(read_bytes)).into_response()
 }

@@ -3,6 +3,7 @@
 
 use std::mem::take;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use axum::body::Bytes;
 use tokio::sync::mpsc::Receiver;
 
@@ -12,7 +13,7 @@ use crate::controller::caller::Caller;
 use crate::controller::error::ControllerError;
 use crate::controller::store::{Arrival, PutIntent, ServedStore, Store as _};
 use crate::http::{Client, Method, Request};
-use crate::model::ObjectName;
+use crate::model::{ObjectName, Sha256};
 use crate::protocol::artifact::{
     ArtifactId, ArtifactState, FinishArtifact, FinishedArtifact, PartIntent, SentPart,
 };
@@ -36,6 +37,15 @@ pub(super) enum Taken {
     Broken,
 }
 
+/// Content that was put where it belongs.
+#[derive(Default)]
+struct Came {
+    /// Its parts, if it went in parts.
+    parts: Vec<SentPart>,
+    /// The SHA-256 of what lies there, where it was made on the way.
+    sha256: Option<Sha256>,
+}
+
 impl Sink<'_> {
     /// Takes what arrives until the sender is done; `whole` says whether it came to its end.
     pub(super) fn take(
@@ -44,19 +54,19 @@ impl Sink<'_> {
         arriving: &mut Receiver<Bytes>,
         whole: impl FnOnce() -> bool,
     ) -> Result<Taken, ControllerError> {
-        let parts = match (to, self.objects) {
+        let came = match (to, self.objects) {
             (RelayTo::Nowhere, _) => {
                 while arriving.blocking_recv().is_some() {}
-                Some(Vec::new())
+                Some(Came::default())
             }
             (RelayTo::Object { object, intent }, Some(objects)) => {
-                self.to_disk(objects, object, &intent, arriving, whole)?.then(Vec::new)
+                self.to_disk(objects, object, &intent, arriving, whole)?.then(Came::default)
             }
             (RelayTo::Object { object, intent }, None) => self.to_store(object, intent.len, arriving)?,
         };
-        let Some(parts) = parts else { return Ok(Taken::Broken) };
+        let Some(Came { parts, sha256 }) = came else { return Ok(Taken::Broken) };
         let upload = FinishArtifact { id: self.id.clone(), failed: false, parts };
-        let mut ended = self.controller.finish_artifacts(self.caller, &[upload])?;
+        let mut ended = self.controller.finish_relayed(self.caller, &upload, sha256)?;
         ended.pop().map(Taken::Ended).ok_or_else(|| ControllerError::NoArtifact(self.id.clone()))
     }
 
@@ -87,10 +97,13 @@ impl Sink<'_> {
         object: ObjectName,
         len: u64,
         arriving: &mut Receiver<Bytes>,
-    ) -> Result<Option<Vec<SentPart>>, ControllerError> {
+    ) -> Result<Option<Came>, ControllerError> {
+        let mut sum = Context::new(&SHA256);
         let piece_bytes = self.controller.relay_piece_bytes(len);
-        let (mut sent, mut piece, mut held, mut left) = (Vec::new(), Vec::new(), 0u64, len);
+        let (mut sent, mut piece, mut held, mut left) =
+            (Vec::<Option<SentPart>>::new(), Vec::new(), 0u64, len);
         while let Some(mut bytes) = arriving.blocking_recv() {
+            sum.update(&bytes);
             while held + bytes.len() as u64 >= piece_bytes && piece_bytes > 0 {
                 let fits = usize::try_from(piece_bytes - held).unwrap_or(usize::MAX).min(bytes.len());
                 piece.push(bytes.split_to(fits));
@@ -107,16 +120,21 @@ impl Sink<'_> {
         if left > 0 || len == 0 {
             sent.push(self.send(object, sent.len() as u32 + 1, left, &piece)?);
         }
-        Ok(Some(sent))
+        let mut sha256 = Sha256([0; 32]);
+        sha256.0.copy_from_slice(sum.finish().as_ref());
+        // What an earlier attempt had put there is not what came now.
+        let sha256 = sent.iter().all(Option::is_some).then_some(sha256);
+        Ok(Some(Came { parts: sent.into_iter().flatten().collect(), sha256 }))
     }
 
+    /// `None` if a whole of that length is there already, from an attempt whose answer was lost.
     fn send(
         &self,
         object: ObjectName,
         number: u32,
         len: u64,
         piece: &[Bytes],
-    ) -> Result<SentPart, ControllerError> {
+    ) -> Result<Option<SentPart>, ControllerError> {
         let crc32c = crc32c(piece);
         let part = PartIntent { number, len, crc32c };
         let urls = self.controller.sign_parts(self.caller, self.id, &[part])?;
@@ -125,15 +143,14 @@ impl Sink<'_> {
         let body: Vec<Bytes> = piece.to_vec();
         let request =
             Request { headers: url.header_pairs(), body: &body, ..Request::new(Method::PUT, url.expose()) };
-        let etag = match client.send(&request) {
+        match client.send(&request) {
             Ok(answer) => {
-                answer.headers.get("etag").and_then(|etag| etag.to_str().ok()).unwrap_or_default().to_owned()
+                let etag = answer.headers.get("etag").and_then(|etag| etag.to_str().ok());
+                Ok(Some(SentPart { number, etag: etag.unwrap_or_default().to_owned() }))
             }
-            // A whole may be there already, from an attempt whose answer was lost: the end of the upload compares it.
-            Err(_) if self.controller.store.head(object)? == Some(len) => String::new(),
-            Err(error) => return Err(ControllerError::Relay(error)),
-        };
-        Ok(SentPart { number, etag })
+            Err(_) if self.controller.store.head(object)? == Some(len) => Ok(None),
+            Err(error) => Err(ControllerError::Relay(error)),
+        }
     }
 }
 

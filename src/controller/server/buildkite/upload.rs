@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -11,12 +12,13 @@ use crate::controller::Controller;
 use crate::controller::caller::Caller;
 use crate::controller::error::ControllerError;
 use crate::controller::server::answer::Failure;
+use crate::controller::server::artifacts::end_uploads;
 use crate::controller::server::authenticated::Authenticated;
 use crate::controller::server::state::Server;
 use crate::protocol::BuildId;
 use crate::protocol::artifact::{
-    ArtifactState, BuildFacts, CreatedArtifact, FinishArtifact, Job, MAX_ARTIFACTS, NewArtifact,
-    NewArtifacts, PART_BYTES, SentPart, Upload,
+    ArtifactState, BuildFacts, CreatedArtifact, FinishArtifact, FinishedArtifact, Job, MAX_ARTIFACTS,
+    NewArtifact, NewArtifacts, PART_BYTES, SentPart, Upload,
 };
 
 use super::base::{absolute, base};
@@ -26,6 +28,12 @@ use super::wire::{Action, Batch, BatchArtifact, Created, Instructions, Update, U
 const UNKNOWN_TYPE: &str = "binary/octet-stream";
 /// Where forms go.
 const FORM: &str = "/v3/relay/form";
+/// Where an agent says how many milliseconds it waits for this answer (`api/client.go` of buildkite-agent 3.104).
+const AGENT_PATIENCE: &str = "buildkite-timeout-milliseconds";
+/// What it waits where it does not say: a minute, less what the answer needs on its way.
+const UNTOLD_PATIENCE: Duration = Duration::from_secs(50);
+/// For an answer's way.
+const WAY: Duration = Duration::from_secs(1);
 
 /// `POST /v3/jobs/{job}/artifacts`: a [`Batch`] to [`Created`].
 pub(super) async fn create(
@@ -80,37 +88,56 @@ pub(super) async fn create(
     Ok(Json(created))
 }
 
-/// `PUT /v3/jobs/{job}/artifacts`: an [`Update`]. 422 if the agent calls finished what did not arrive as announced.
+/// `PUT /v3/jobs/{job}/artifacts`: an [`Update`]. 422 if the agent calls finished what did not arrive as announced, 503 while it is still read: an agent
+/// asks ten times.
 pub(super) async fn update(
     State(server): State<Arc<Server>>,
     Authenticated(caller): Authenticated,
     Path(job): Path<String>,
+    headers: HeaderMap,
     Json(update): Json<Update>,
 ) -> Result<Json<serde_json::Value>, Failure> {
     let uploads: Vec<FinishArtifact> = update.artifacts.iter().map(end).collect();
-    let ended = server
-        .run(move |controller| {
-            own_build(&caller)?;
-            caller.require_job(&Job { id: job, ..Job::default() })?;
-            // After an outage an agent tells of everything at once.
-            let groups =
-                uploads.chunks(MAX_ARTIFACTS).map(|group| controller.finish_artifacts(&caller, group));
-            Ok(groups.collect::<Result<Vec<_>, _>>()?.concat())
-        })
-        .await?;
-    server.metrics.ended(&ended);
+    let finish = move |controller: &Controller| {
+        own_build(&caller)?;
+        caller.require_job(&Job { id: job.clone(), ..Job::default() })?;
+        // After an outage an agent tells of everything at once.
+        let groups = uploads.chunks(MAX_ARTIFACTS).map(|group| controller.finish_artifacts(&caller, group));
+        Ok(groups.collect::<Result<Vec<_>, _>>()?.concat())
+    };
+    let all_read = |ended: &[FinishedArtifact]| !ended.iter().any(is_unread);
+    let ended = end_uploads(&server, patience(&headers), all_read, finish).await?;
     let wrong = ended.iter().zip(&update.artifacts).find(|(ended, said)| {
-        ended.state != ArtifactState::Finished && said.state == ArtifactState::Finished.word()
+        !matches!(ended.state, ArtifactState::Finished | ArtifactState::New)
+            && said.state == ArtifactState::Finished.word()
     });
-    match wrong {
-        Some((ended, _)) => Err(Failure::Unprocessable(format!(
+    if let Some((ended, _)) = wrong {
+        return Err(Failure::Unprocessable(format!(
             "artifact {} is in state {}: {}",
             ended.id.0,
             ended.state.word(),
             ended.why.as_deref().unwrap_or("its upload is over")
+        )));
+    }
+    match ended.iter().find(|ended| is_unread(ended)) {
+        Some(unread) => Err(Failure::Later(format!(
+            "artifact {}: {}",
+            unread.id.0,
+            unread.why.as_deref().unwrap_or("its upload has not ended")
         ))),
         None => Ok(Json(serde_json::json!({}))),
     }
+}
+
+fn is_unread(ended: &FinishedArtifact) -> bool {
+    ended.state == ArtifactState::New
+}
+
+/// How long an agent waits for an answer, with a moment for its way.
+fn patience(headers: &HeaderMap) -> Duration {
+    let told = headers.get(AGENT_PATIENCE).and_then(|millis| millis.to_str().ok()?.parse().ok());
+    told.map_or(UNTOLD_PATIENCE, |millis| Duration::from_millis(millis).saturating_sub(WAY))
+        .min(UNTOLD_PATIENCE)
 }
 
 /// The build that a token is for: an agent does not say which it is.
@@ -213,7 +240,23 @@ fn end(artifact: &UpdatedArtifact) -> FinishArtifact {
 
 #[cfg(test)]
 mod tests {
-    use super::even_parts;
+    use super::*;
+
+    /// Proves that an answer comes before its agent goes: newer ones tell when that is.
+    #[test]
+    fn an_answer_comes_before_its_agent_has_gone() {
+        let told = |millis: &str| {
+            patience(
+                &[(AGENT_PATIENCE, millis)]
+                    .into_iter()
+                    .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                    .collect(),
+            )
+        };
+        assert_eq!(told("5000"), Duration::from_secs(4));
+        assert_eq!(told("60000"), UNTOLD_PATIENCE);
+        assert_eq!((told("300"), told("soon")), (Duration::ZERO, UNTOLD_PATIENCE));
+    }
 
     #[test]
     fn parts_are_even_and_the_first_ones_longer() {
