@@ -181,9 +181,15 @@ fn cause(error: reqwest::Error) -> Cause {
     match () {
         () if error.is_builder() || unread => Cause::Unsendable(why),
         () if error.is_connect() && distrusted => Cause::Certificate(why),
+        () if error.is_connect() && is_no_name(&why) => Cause::NoHost(why),
         () if error.is_connect() => Cause::Connect(why),
         () => Cause::Broken(why),
     }
+}
+
+/// A resolver's final word, in the words of glibc and musl (`EAI_NONAME`); `std` keeps no code of it. Whatever it calls temporary is not among them.
+fn is_no_name(why: &str) -> bool {
+    ["Name or service not known", "Name does not resolve"].iter().any(|words| why.contains(words))
 }
 
 /// The TLS library's refusals come as invalid data, which connectors wrap once more: `source` passes over what is wrapped.

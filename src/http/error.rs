@@ -40,6 +40,8 @@ pub enum Cause {
     Status(Box<Refusal>),
     /// No connection was made.
     Connect(String),
+    /// No host has that name, as far as the resolver knows.
+    NoHost(String),
     /// The certificate is not one that is trusted.
     Certificate(String),
     /// The connection broke, or the answer ended early.
@@ -63,7 +65,7 @@ impl Cause {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Status(refusal) => refusal.is_passing(),
-            Self::Connect(_) | Self::Broken(_) | Self::Silent(_) | Self::Slow(_) => true,
+            Self::Connect(_) | Self::NoHost(_) | Self::Broken(_) | Self::Silent(_) | Self::Slow(_) => true,
             Self::Certificate(_)
             | Self::TooLong(_)
             | Self::Unexpected(_)
@@ -120,6 +122,7 @@ impl fmt::Display for Cause {
         match self {
             Self::Status(refusal) => write!(f, "it answered {refusal}"),
             Self::Connect(why) => write!(f, "no connection: {why}"),
+            Self::NoHost(why) => write!(f, "no host of that name: {why}"),
             Self::Certificate(why) => write!(f, "its certificate is not trusted: {why}"),
             Self::Broken(why) => write!(f, "the connection broke: {why}"),
             Self::Silent(time) => write!(f, "nothing moved for {time:.1?}"),

@@ -18,6 +18,8 @@ pub struct ClientOptions {
     pub floor_bytes_per_second: u64,
     /// How long a request is tried again, beyond what one attempt may take: an outage of a minute or two is survived.
     pub retry_for: Duration,
+    /// How long a host whose name is not known is asked for: a name in a new cluster may take some seconds.
+    pub no_host_for: Duration,
     /// The first wait before trying again; doubled each time, and up to as much again added at random.
     pub first_wait: Duration,
     /// Where doubling ends.
@@ -38,6 +40,7 @@ impl Default for ClientOptions {
             attempt_grace: Duration::from_secs(30),
             floor_bytes_per_second: 64 << 10,
             retry_for: Duration::from_secs(180),
+            no_host_for: Duration::from_secs(15),
             first_wait: Duration::from_millis(250),
             longest_wait: Duration::from_secs(10),
             longest_retry_after: Duration::from_secs(60),
@@ -57,6 +60,7 @@ impl ClientOptions {
             attempt_grace: self.attempt_grace / by,
             floor_bytes_per_second: self.floor_bytes_per_second.saturating_mul(u64::from(by)),
             retry_for: self.retry_for / by,
+            no_host_for: self.no_host_for / by,
             first_wait: self.first_wait / by,
             longest_wait: self.longest_wait / by,
             longest_retry_after: self.longest_retry_after / by,

@@ -50,7 +50,11 @@ impl<'a> Retry<'a> {
             true => backoff,
             false => asked.min(self.options.longest_retry_after) + backoff / 4,
         };
-        (wait < self.left()).then_some(wait)
+        let left = match cause {
+            Cause::NoHost(_) => self.left().min(self.options.no_host_for.saturating_sub(self.elapsed())),
+            _ => self.left(),
+        };
+        (wait < left).then_some(wait)
     }
 }
 
@@ -119,6 +123,21 @@ mod tests {
         }
         retry.advance();
         assert!(retry.wait(&broken).unwrap() <= options.first_wait * 2);
+    }
+
+    /// Proves that a mistyped name is not tried for minutes, and that a name may still be late.
+    #[test]
+    fn a_name_that_nobody_has_is_tried_for_a_shorter_time() {
+        let options = ClientOptions {
+            no_host_for: Duration::from_millis(20),
+            ..ClientOptions::default().hastened(1000)
+        };
+        let (unknown, broken) = (Cause::NoHost(String::new()), Cause::Broken(String::new()));
+        let mut retry = Retry::begin(&options, 0, Duration::ZERO);
+        assert!(retry.wait(&unknown).is_some());
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(retry.wait(&unknown).is_none());
+        assert!(retry.wait(&broken).is_some(), "another failure has its own time");
     }
 
     #[test]
