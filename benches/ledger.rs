@@ -150,6 +150,7 @@ fn commit(ledger: &dyn Ledger, prepared: &Prepared, name: &str) {
     let rows = CommitRows {
         session: &row,
         root: prepared.chunks[0].0,
+        patches: None,
         totals: Totals::default(),
         new_packs: &prepared.packs,
         chunks: &prepared.chunks,
@@ -206,7 +207,7 @@ fn whole_commit() {
             fs_err::write(file_path(&signed.put).unwrap(), bytes).unwrap();
         }
         let packs = signed.iter().map(|signed| signed.name).collect();
-        let request = Commit { session, root, packs };
+        let request = Commit { session, root, patches: None, packs };
         let (committed, wall, processor) = timed(|| controller.commit(&caller, &request));
         committed.unwrap();
         walls.push(wall);

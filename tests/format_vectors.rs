@@ -1,5 +1,5 @@
 //! The bytes of format version 1, frozen: every later version must read the files under `tests/data/format/v1`, and
-//! must write roots, pages and chunk lists that equal them. Packs are read only: zstd may learn to compress better.
+//! must write roots, pages, patches and lists that equal them. Packs are read only: zstd may learn to compress better.
 #![allow(clippy::disallowed_methods, reason = "a test that fails says where by itself")]
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use pannier::chunk::cdc;
 use pannier::model::entry::{Owner, Xattr};
-use pannier::model::manifest::{PageRef, Root, Totals, chunk_list, page};
+use pannier::model::manifest::{PageRef, Patches, Root, Totals, chunk_list, page, patch};
 use pannier::model::pack_layout::Codec;
 use pannier::model::{ChunkRef, Content, Digest, Entry, EntryKind, EntryPath, Timestamp};
 use pannier::pack::{Builder, FrameDecoder, FrameEncoder, frame, reader};
@@ -33,10 +33,12 @@ fn entry(text: &str, mode: u32, mtime: (i64, u32), kind: EntryKind) -> Entry {
     Entry { path: path(text), mode, mtime, owner: None, xattrs: Box::default(), kind }
 }
 
+fn file(size: u64, listed: bool, chunks: &[ChunkRef]) -> EntryKind {
+    EntryKind::File(Content { size, listed, chunks: chunks.into() })
+}
+
 /// One entry of each kind, and of each option.
 fn entries() -> Vec<Entry> {
-    let file =
-        |size, listed, chunks: &[ChunkRef]| EntryKind::File(Content { size, listed, chunks: chunks.into() });
     let mut owned = entry("bin/tool", 0o4755, (1_700_000_001, 0), file(6, false, &[chunk(b"binary")]));
     owned.owner = Some(Owner { uid: 1000, gid: 4_000_000_000 });
     let xattr = |name: &[u8], value: &[u8]| Xattr { name: name.into(), value: value.into() };
@@ -112,6 +114,49 @@ fn the_chunk_list_reads_and_is_written_alike() {
     assert_eq!(chunk_list::encode(&listed_chunks()), frozen("chunk-list"));
 }
 
+/// The page's entries with one file changed, one replaced, one gone and two more.
+fn later_entries() -> Vec<Entry> {
+    let mut later = entries();
+    later.retain(|entry| entry.path != path("empty"));
+    for entry in &mut later {
+        if entry.path == path("cut") {
+            (entry.mtime, entry.kind) =
+                (Timestamp { secs: 1_800_000_000, nanos: 5 }, file(9, false, &[chunk(b"one chunk")]));
+        }
+        if entry.path == path("large") {
+            entry.mode = 0o600;
+        }
+    }
+    later.push(entry("pipf", 0o644, (1_800_000_001, 0), file(4, false, &[chunk(b"more")])));
+    later.push(entry("pipg", 0o755, (1_800_000_002, 0), EntryKind::Directory));
+    later
+}
+
+fn page_patch() -> Vec<u8> {
+    patch::encode(&Digest::of(&frozen("page")), &entries(), &later_entries())
+}
+
+fn patches() -> Patches {
+    let mut patches = Patches::default();
+    patches.insert(root().pages[1].chunk.digest, Digest::of(&page_patch()));
+    patches
+}
+
+#[test]
+fn the_patch_reads_and_is_written_alike() {
+    let later = page::encode(&later_entries());
+    assert_eq!(patch::base(&frozen("page-patch")).unwrap(), Digest::of(&frozen("page")));
+    assert_eq!(patch::apply(&Digest::of(&later), &frozen("page-patch"), &frozen("page")).unwrap(), later);
+    assert_eq!(page_patch(), frozen("page-patch"));
+}
+
+#[test]
+fn the_list_of_patches_reads_and_is_written_alike() {
+    let id = Digest::of(&root().encode());
+    assert_eq!(Patches::decode(&frozen("patch-list"), &id, &root()).unwrap(), patches());
+    assert_eq!(patches().encode(&id, &root()).unwrap(), frozen("patch-list"));
+}
+
 #[test]
 fn the_pack_reads() {
     let bytes = frozen("pack");
@@ -149,7 +194,7 @@ fn lengths() -> Vec<usize> {
     lengths
 }
 
-/// Writes the files that the tests above read. For a new version of the format only: version 1 is frozen.
+/// Writes the files that the tests above read and that are not there: what is there is frozen.
 #[test]
 #[ignore = "writes tests/data"]
 fn write_vectors() {
@@ -166,7 +211,12 @@ fn write_vectors() {
         ("chunk-list", chunk_list::encode(&listed_chunks())),
         ("pack", builder.finish().parts.concat()),
         ("cuts.txt", cuts.into_bytes()),
+        ("page-patch", page_patch()),
+        ("patch-list", patches().encode(&Digest::of(&root().encode()), &root()).unwrap()),
     ] {
+        if vector(name).exists() {
+            continue;
+        }
         let file = fs_err::OpenOptions::new().write(true).create_new(true).open(vector(name));
         std::io::Write::write_all(&mut file.unwrap(), &bytes).unwrap();
     }

@@ -9,6 +9,7 @@ use crate::protocol::{BuildId, Commit, Committed, Open, StashName};
 use crate::tar::{self, Piece, TarEntry, TarKind};
 use crate::transfer::Remote;
 
+use super::bases::Bases;
 use super::error::{AgentError, Problem};
 use super::manifest::feed_manifest;
 use super::members::Members;
@@ -60,9 +61,10 @@ pub fn import(
     let mut problems = Vec::new();
     let (manifest, uploaded) = upload(remote, open, Journal::default(), request.upload, progress, |feed| {
         let members = read_members(input, request, feed, &mut problems, progress)?;
-        feed_manifest(members.into_entries()?, None, feed)
+        feed_manifest(members.into_entries()?, None, &mut Bases::default(), feed)
     })?;
-    let commit = Commit { session: uploaded.session, root: manifest.id, packs: uploaded.packs };
+    let commit =
+        Commit { session: uploaded.session, root: manifest.id, patches: None, packs: uploaded.packs };
     let committed = remote.commit(&commit).inspect_err(|_| remote.release(uploaded.session))?;
     Ok(Imported { committed, stats: uploaded.stats, problems })
 }

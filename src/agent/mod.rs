@@ -5,6 +5,7 @@
 //! May import: every room of L0 to L3; never `controller` or `cli`.
 
 pub mod artifact;
+mod bases;
 mod digest_set;
 mod draft;
 mod error;
@@ -17,6 +18,7 @@ mod in_order;
 mod manifest;
 mod members;
 mod open_stash;
+mod pages;
 mod read;
 mod read_file;
 mod stash;

@@ -1,4 +1,4 @@
-//! A stash opened for reading: its packs' footers, an index from digest to place, its root and pages.
+//! A stash opened for reading: its packs' footers, an index from digest to place, its root and entries.
 //! Verifies every chunk that it hands out; reports a pack that is damaged.
 
 use std::fmt;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
 
-use crate::model::manifest::{ManifestError, Root, chunk_list, page};
+use crate::model::manifest::{ManifestError, Root, chunk_list};
 use crate::model::pack_layout::{Footer, Frame};
 use crate::model::{ChunkRef, Content, Digest, Entry, EntryPath};
 use crate::pack::PackError;
@@ -19,7 +19,7 @@ use super::error::AgentError;
 use super::in_order::InOrder;
 
 /// What needs a root or a page, in errors.
-const MANIFEST: &str = "the manifest";
+pub(super) const MANIFEST: &str = "the manifest";
 /// Tails that are read at the same time.
 const TAILS_AT_ONCE: usize = 8;
 
@@ -106,19 +106,6 @@ impl<'a> OpenStash<'a> {
         root.ok_or(AgentError::Stopped)
     }
 
-    /// The entries of some pages, a page at a time and in order.
-    pub fn pages(
-        &self,
-        root: &Root,
-        pages: Range<usize>,
-        mut each: impl FnMut(Vec<Entry>) -> Result<(), AgentError>,
-    ) -> Result<(), AgentError> {
-        let chunks: Vec<ChunkRef> = root.pages[pages].iter().map(|page| page.chunk).collect();
-        InOrder::new(self).read(&chunks, &MANIFEST, |bytes| {
-            each(page::decode(bytes).map_err(|source| self.manifest_error(source))?)
-        })
-    }
-
     /// Every entry of the stash, or those at and beneath `paths`; in order of path, each once.
     pub fn entries(&self, root: &Root, paths: &[EntryPath]) -> Result<Vec<Entry>, AgentError> {
         let mut entries: Vec<Entry> = Vec::new();
@@ -198,7 +185,7 @@ impl<'a> OpenStash<'a> {
         &self.packs[place.pack as usize].footer.frames[place.frame as usize]
     }
 
-    fn chunk_ref(&self, digest: &Digest, what: &dyn fmt::Display) -> Result<ChunkRef, AgentError> {
+    pub(super) fn chunk_ref(&self, digest: &Digest, what: &dyn fmt::Display) -> Result<ChunkRef, AgentError> {
         let place = self.place(digest, what)?;
         Ok(self.packs[place.pack as usize].footer.chunks[place.chunk as usize])
     }

@@ -5,7 +5,6 @@ use std::thread;
 use std::time::Instant;
 
 use crate::model::Digest;
-use crate::model::manifest::Root;
 use crate::model::progress::Progress;
 use crate::protocol::{BuildId, Commit, Committed, Open, StashName};
 use crate::transfer::Remote;
@@ -14,11 +13,12 @@ use crate::workspace::select::Selection;
 use crate::workspace::stat_cache::{StatCache, StatCacheWriter};
 use crate::workspace::walk::{self, Found, Skipped, Walk, WalkOptions};
 
+use super::bases::Bases;
 use super::digest_set::DigestSet;
 use super::draft::Draft;
 use super::error::{AgentError, Problem};
 use super::held::Held;
-use super::manifest::{Manifest, feed_manifest};
+use super::manifest::{Manifest, Parent, feed_manifest};
 use super::read::read_files;
 use super::upload::{Feed, Journal, UploadOptions, UploadStats, Uploaded, journal_file, upload};
 
@@ -85,6 +85,7 @@ pub fn stash(
         digests: Vec::new(),
     };
     let journal = Journal::open(journal_path(remote, request));
+    let mut bases = request.cache_file.as_deref().map(Bases::open).unwrap_or_default();
     let (manifest, uploaded) = upload(remote, open, journal, request.upload, progress, |feed| {
         let unread = draft.unread();
         read_into(&mut draft, &folder, &unread, request, feed, progress)?;
@@ -94,11 +95,11 @@ pub fn stash(
             read_into(&mut draft, &folder, &lost, request, feed, progress)?;
         }
         tracing::debug!(elapsed = ?clock.elapsed(), "read");
-        feed_manifest(draft.entries(), parent.as_ref(), feed)
+        feed_manifest(draft.entries(), parent.as_ref(), &mut bases, feed)
     })?;
     tracing::debug!(packs = uploaded.packs.len(), elapsed = ?clock.elapsed(), "sent");
     let stats = uploaded.stats;
-    let is_known = parent == Some(manifest.id) && draft.is_all_cached(&cache);
+    let is_known = parent.is_some() && cache.root() == Some(manifest.id) && draft.is_all_cached(&cache);
     let writer = (!is_known).then(|| draft.remember(started));
     // The commit of a large stash wants memory of its own.
     drop(cache);
@@ -107,6 +108,7 @@ pub fn stash(
         // Beside the commit: a cache whose stash was never committed only makes the next run ask about every digest.
         if let (Some(file), Some(writer)) = (&request.cache_file, writer) {
             scope.spawn(|| save_cache(writer, file, remote, &manifest));
+            bases.save();
         }
         commit(remote, uploaded, &manifest)
     })?;
@@ -140,7 +142,8 @@ fn walk_workspace(request: &StashRequest, progress: &Progress) -> Result<Walk, A
 /// The stash that the cache was written for. Its digests are right whatever the store, but another ledger knows no
 /// such stash.
 fn parent_of(cache: &StatCache, remote: &dyn Remote) -> Option<Digest> {
-    cache.root().filter(|_| cache.remote() == remote.identity())
+    let list = Some(cache.patches_bytes()).filter(|list| !list.is_empty()).map(Digest::of);
+    list.or_else(|| cache.root()).filter(|_| cache.remote() == remote.identity())
 }
 
 fn note_unopened(progress: &Progress, draft: &Draft, unopened: (u64, u64)) {
@@ -166,14 +169,14 @@ fn read_into(
     Ok(())
 }
 
-/// The cache's root, if the store vouches for every chunk beneath it.
+/// The cache's manifest, if the store vouches for every chunk of it.
 fn trusted_parent(
     parent: Option<Digest>,
     cache: &StatCache,
     feed: &Feed<'_>,
-) -> Result<Option<Root>, AgentError> {
+) -> Result<Option<Parent>, AgentError> {
     match parent {
-        Some(_) if feed.parent_accepted()? => Ok(Root::decode(cache.root_bytes()).ok()),
+        Some(_) if feed.parent_accepted()? => Ok(Parent::decode(cache.root_bytes(), cache.patches_bytes())),
         _ => Ok(None),
     }
 }
@@ -191,7 +194,12 @@ fn files_with_missing_chunks(draft: &Draft, feed: &Feed<'_>) -> Result<Vec<usize
 }
 
 fn commit(remote: &dyn Remote, uploaded: Uploaded, manifest: &Manifest) -> Result<Committed, AgentError> {
-    let commit = Commit { session: uploaded.session, root: manifest.id, packs: uploaded.packs };
+    let commit = Commit {
+        session: uploaded.session,
+        root: manifest.id,
+        patches: manifest.patches(),
+        packs: uploaded.packs,
+    };
     match remote.commit(&commit) {
         Ok(committed) => {
             uploaded.journal.remove();
@@ -216,7 +224,9 @@ fn journal_path(remote: &dyn Remote, request: &StashRequest) -> Option<PathBuf> 
 
 /// A cache that cannot be written costs time on the next run and nothing else, so it is no failure of this one.
 fn save_cache(writer: StatCacheWriter, file: &Path, remote: &dyn Remote, manifest: &Manifest) {
-    if let Err(error) = writer.save(file, &remote.identity(), manifest.id, &manifest.root_bytes) {
+    if let Err(error) =
+        writer.save(file, &remote.identity(), manifest.id, (&manifest.root_bytes, &manifest.patches_bytes))
+    {
         tracing::warn!(%error, "the stat cache was not written");
     }
 }

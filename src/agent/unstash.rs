@@ -117,11 +117,13 @@ fn save_cache(
     root: &Root,
     restored: Restored,
 ) {
+    let list = stash.patches(root).map(|patches| patches.encode(&stash.info.id, root).unwrap_or_default());
+    let Ok(patches) = list else { return };
     let mut writer = StatCacheWriter::new(restored.stamp);
     for (stat, content) in restored.files.filter(|(_, content)| content.size > 0) {
         writer.push(&stat, &content);
     }
-    if let Err(error) = writer.save(file, &remote.identity(), stash.info.id, &root.encode()) {
+    if let Err(error) = writer.save(file, &remote.identity(), stash.info.id, (&root.encode(), &patches)) {
         tracing::warn!(%error, "the stat cache was not written");
     }
 }

@@ -26,7 +26,8 @@ impl Controller {
         if request.packs.is_empty() {
             // An unchanged stash: no pack is read.
             let now = self.clock.now();
-            if let Some(known) = self.ledger.commit_known(&caller.access, &session, request.root, now)? {
+            let (root, patches) = (request.root, request.patches);
+            if let Some(known) = self.ledger.commit_known(&caller.access, &session, root, patches, now)? {
                 tracing::info!(session = session.id.0, stash = %session.name, "committed unchanged");
                 return Ok(known);
             }
@@ -61,12 +62,13 @@ impl Controller {
         chunks.sort_unstable();
         chunks.dedup_by_key(|(digest, _)| *digest);
         let follower = Follower::new(self, &caller.access, session.id, &chunks, rows.into_iter(), source);
-        let references = follower.follow(request.root)?;
+        let references = follower.follow(request.root, request.patches)?;
         let committed = self.ledger.commit(
             &caller.access,
             &CommitRows {
                 session,
                 root: request.root,
+                patches: request.patches,
                 totals: references.root.totals,
                 new_packs: &tails,
                 chunks: &chunks,

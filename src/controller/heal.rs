@@ -34,7 +34,7 @@ impl Controller {
         // No session's packs or pins: the chunk index alone says where things stand.
         let source = ChunkSource::ahead(self.store.as_ref());
         let follower = Follower::new(self, access, SessionId(0), &[], std::iter::empty(), source);
-        let found = match follower.follow(stash.info.id) {
+        let found = match follower.follow(stash.info.id, stash.info.patches) {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::Damaged => return Ok(false),
             Err(error) => return Err(error),

@@ -8,12 +8,19 @@ use crate::controller::error::{ControllerError, ErrorKind, reasons};
 use crate::controller::ledger::RebuiltPack;
 use crate::controller::open::Controller;
 use crate::controller::pack_source::{Tail, check_pack, read_tail};
-use crate::model::manifest::Root;
+use crate::controller::salvage::FoundRoot;
+use crate::model::manifest::{Patches, Root};
 use crate::model::{Digest, ObjectKind, PackName};
 use crate::protocol::{BuildId, Commit, DamagedPack, DamagedStash, Open, StashName, VerifyReport};
 
-/// Roots that were found, with what they say.
-type Roots = BTreeMap<Digest, Root>;
+/// What was found of manifests.
+#[derive(Default)]
+struct Roots {
+    /// Roots, with what they say.
+    roots: BTreeMap<Digest, Root>,
+    /// Lists of patched pages, by the root that each is of. Where a root has several, any will do whose pages can be read.
+    patches: BTreeMap<Digest, Vec<Digest>>,
+}
 
 impl Controller {
     /// Indexes every sound pack. For a ledger that was lost also gives names to the roots in them, and keeps what can
@@ -26,7 +33,7 @@ impl Controller {
                 names.push(PackName(object.object.name));
             }
         })?;
-        let mut roots = Roots::new();
+        let mut roots = Roots::default();
         for name in names {
             match self.reindex_sound(caller, name, &mut roots) {
                 Ok(indexed) => report.rebuilt_packs += u64::from(indexed),
@@ -60,7 +67,10 @@ impl Controller {
         let Some(len) = self.store.head(name.into())? else { return Ok(false) };
         let tail = check_pack(self.store.as_ref(), name, len, &mut |digest, bytes| {
             if let Ok(root) = Root::decode(bytes) {
-                roots.insert(*digest, root);
+                roots.roots.insert(*digest, root);
+            }
+            if let Some(root) = Patches::root(bytes) {
+                roots.patches.entry(root).or_default().push(*digest);
             }
         })?;
         self.reindex(caller, name, len, &tail)?;
@@ -93,17 +103,16 @@ impl Controller {
         let build = BuildId { project: "local".into(), build: "recovered".into() };
         let known: HashSet<Digest> =
             self.ledger.all_stashes()?.into_iter().map(|stash| stash.info.id).collect();
-        for (id, root) in roots.iter().filter(|(id, _)| !known.contains(*id)) {
+        for (&id, root) in roots.roots.iter().filter(|(id, _)| !known.contains(*id)) {
             let Ok(name) = StashName::try_from(format!("recovered-{}", id.short())) else { continue };
-            let why = match self.commit_recovered(caller, &build, &name, *id) {
-                Ok(()) => {
-                    report.recovered_stashes.push(name);
-                    continue;
-                }
-                Err(error) if error.kind() == ErrorKind::Damaged => reasons(&error),
-                Err(error) => return Err(error),
+            let lists = roots.patches.get(&id).into_iter().flatten().copied();
+            let forms: Vec<Option<Digest>> = [None].into_iter().chain(lists.map(Some)).collect();
+            let Some(why) = self.commit_any(caller, (&build, &name), id, &forms)? else {
+                report.recovered_stashes.push(name);
+                continue;
             };
-            match self.keep_what_is_left(caller, (&build, &name), (*id, root), &why)? {
+            let found = FoundRoot { id, root, patches: forms.last().copied().flatten() };
+            match self.keep_what_is_left(caller, (&build, &name), found, &why)? {
                 true => report.recovered_stashes.push(name),
                 false => report.lost_stashes.push(DamagedStash { build: build.clone(), name, why }),
             }
@@ -111,12 +120,31 @@ impl Controller {
         Ok(())
     }
 
+    /// Commits the first form of a root that is whole; why the last one is not, if none is.
+    fn commit_any(
+        &self,
+        caller: &Caller,
+        at: (&BuildId, &StashName),
+        root: Digest,
+        forms: &[Option<Digest>],
+    ) -> Result<Option<String>, ControllerError> {
+        let mut why = None;
+        for patches in forms {
+            match self.commit_recovered(caller, at, root, *patches) {
+                Ok(()) => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Damaged => why = Some(reasons(&error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(why)
+    }
+
     fn commit_recovered(
         &self,
         caller: &Caller,
-        build: &BuildId,
-        name: &StashName,
+        (build, name): (&BuildId, &StashName),
         root: Digest,
+        patches: Option<Digest>,
     ) -> Result<(), ControllerError> {
         let open = Open {
             build: build.clone(),
@@ -126,7 +154,7 @@ impl Controller {
             digests: Vec::new(),
         };
         let session = self.open_session(caller, &open)?.session;
-        let committed = self.commit(caller, &Commit { session, root, packs: Vec::new() });
+        let committed = self.commit(caller, &Commit { session, root, patches, packs: Vec::new() });
         if committed.is_err() {
             self.release(caller, session);
         }

@@ -7,7 +7,7 @@ use crate::controller::error::ControllerError;
 use crate::controller::ledger::{Access, PackId, PackRow};
 use crate::controller::open::Controller;
 use crate::controller::pack_source::{ChunkSource, read_tail};
-use crate::model::manifest::{Root, chunk_list, page};
+use crate::model::manifest::{Patches, Root, chunk_list, page, patch};
 use crate::model::{Digest, Entry};
 use crate::protocol::SessionId;
 
@@ -15,6 +15,23 @@ use crate::protocol::SessionId;
 const PAGES_AT_ONCE: usize = 64;
 /// … and chunks of large files that are looked up together: 10 MB of digests.
 const CHUNKS_AT_ONCE: usize = 1 << 18;
+
+/// A page, and the patch that it is stored as, if it is.
+#[derive(Clone, Copy)]
+struct StoredPage {
+    page: Digest,
+    patch: Option<Digest>,
+}
+
+impl StoredPage {
+    /// By what it is known that it was followed: its digest, and that of its patch, which makes no other page.
+    fn key(&self) -> Digest {
+        match self.patch {
+            Some(patch) => Digest::of(&[*self.page.as_bytes(), *patch.as_bytes()].concat()),
+            None => self.page,
+        }
+    }
+}
 
 /// What some pages need, and the lists in them.
 #[derive(Default)]
@@ -30,7 +47,8 @@ struct Needs {
 /// Where everything that a root refers to stands.
 pub(super) struct References {
     pub(super) root: Root,
-    /// Pages and lists that were followed now, with all the packs that they need, their own among them.
+    /// Pages (those that are stored as patches by [`StoredPage::key`]) and lists that were followed now, with all the packs that they need,
+    /// their own among them.
     pub(super) pages: Vec<(Digest, Vec<PackId>)>,
     pub(super) packs: Vec<PackId>,
     pub(super) manifest_packs: Vec<PackId>,
@@ -61,17 +79,23 @@ impl<'a> Follower<'a> {
         Self { controller, access, session, own, rows, source, manifest_packs: BTreeSet::new() }
     }
 
-    pub(super) fn follow(mut self, id: Digest) -> Result<References, ControllerError> {
+    /// Follows the root `id`, of which `patches` names the pages that are stored as patches.
+    pub(super) fn follow(
+        mut self,
+        id: Digest,
+        patches: Option<Digest>,
+    ) -> Result<References, ControllerError> {
         let (root_pack, bytes) = self.manifest_part(id)?;
         let root = Root::decode(&bytes).map_err(|source| ControllerError::Manifest { digest: id, source })?;
-        let digests: Vec<Digest> = root.pages.iter().map(|page| page.chunk.digest).collect();
-        let known = self.controller.ledger.page_packs(self.access, &digests)?;
         let mut packs = BTreeSet::from([root_pack]);
+        let stored = self.stored_pages(&root, (id, patches), &mut packs)?;
+        let digests: Vec<Digest> = stored.iter().map(StoredPage::key).collect();
+        let known = self.controller.ledger.page_packs(self.access, &digests)?;
         let mut unknown = Vec::new();
-        for (digest, known) in digests.into_iter().zip(known) {
+        for (page, known) in stored.into_iter().zip(known) {
             match known {
                 Some(known) => packs.extend(known),
-                None => unknown.push(digest),
+                None => unknown.push(page),
             }
         }
         let mut pages = Vec::with_capacity(unknown.len());
@@ -83,11 +107,35 @@ impl<'a> Follower<'a> {
         Ok(References { root, pages, packs: packs.into_iter().collect(), manifest_packs })
     }
 
+    /// How each page of `root` is stored. One that stands somewhere as it is needs no patch: the patch, or its base, may be lost.
+    fn stored_pages(
+        &mut self,
+        root: &Root,
+        (id, patches): (Digest, Option<Digest>),
+        packs: &mut BTreeSet<PackId>,
+    ) -> Result<Vec<StoredPage>, ControllerError> {
+        let pages: Vec<Digest> = root.pages.iter().map(|page| page.chunk.digest).collect();
+        let mut by_page = Patches::default();
+        if let Some(digest) = patches {
+            let (pack, bytes) = self.manifest_part(digest)?;
+            packs.insert(pack);
+            let broken = |source| ControllerError::Manifest { digest, source };
+            by_page = Patches::decode(&bytes, &id, root).map_err(broken)?;
+        }
+        let patched: Vec<Digest> = pages.iter().copied().filter(|page| by_page.of(page).is_some()).collect();
+        let whole = self.indexed(&patched)?;
+        let is_whole: BTreeSet<Digest> =
+            patched.into_iter().zip(whole).filter(|(_, pack)| pack.is_some()).map(|(page, _)| page).collect();
+        let patch_of = |page: &Digest| by_page.of(page).filter(|_| !is_whole.contains(page));
+        Ok(pages.into_iter().map(|page| StoredPage { page, patch: patch_of(&page) }).collect())
+    }
+
     /// Each page, and each list that was not known, with the packs that it and its files need.
-    fn pages(&mut self, digests: &[Digest]) -> Result<Vec<(Digest, Vec<PackId>)>, ControllerError> {
+    fn pages(&mut self, pages: &[StoredPage]) -> Result<Vec<(Digest, Vec<PackId>)>, ControllerError> {
         let mut needs = Needs::default();
-        for &digest in digests {
-            let (part, bytes) = self.part(digest, &mut needs)?;
+        for page in pages {
+            let digest = page.page;
+            let (part, bytes) = self.page(page, &mut needs)?;
             let entries =
                 page::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
             for content in entries.iter().filter_map(Entry::content) {
@@ -129,6 +177,16 @@ impl<'a> Follower<'a> {
             needs.parts[page].1.extend(packs);
         }
         Ok(())
+    }
+
+    /// A page to follow, and its number among the parts.
+    fn page(&mut self, page: &StoredPage, needs: &mut Needs) -> Result<(usize, Vec<u8>), ControllerError> {
+        let Some(patch) = page.patch else { return self.part(page.page, needs) };
+        let broken = |source| ControllerError::Manifest { digest: patch, source };
+        let (pack, bytes) = self.manifest_part(patch)?;
+        let (base_pack, base) = self.manifest_part(patch::base(&bytes).map_err(broken)?)?;
+        needs.parts.push((page.key(), BTreeSet::from([pack, base_pack])));
+        Ok((needs.parts.len() - 1, patch::apply(&page.page, &bytes, &base).map_err(broken)?))
     }
 
     /// A page or list to follow, and its number among the parts.
@@ -174,6 +232,20 @@ impl<'a> Follower<'a> {
     /// The packs that hold `digests`, in order: the session's own first, then the index, then the footers of what is
     /// pinned (the index names one pack a chunk, and that one may be gone where the parent's is not).
     fn locate(&self, digests: &[Digest]) -> Result<Vec<PackId>, ControllerError> {
+        let mut found = self.indexed(digests)?;
+        if found.iter().any(Option::is_none) {
+            let pinned = self.search_pinned(digests, &found)?;
+            for (digest, pack) in digests.iter().zip(&mut found).filter(|(_, pack)| pack.is_none()) {
+                *pack = pinned.get(digest).copied();
+            }
+        }
+        let or_missing =
+            |(digest, pack): (&Digest, Option<PackId>)| pack.ok_or(ControllerError::MissingChunk(*digest));
+        digests.iter().zip(found).map(or_missing).collect()
+    }
+
+    /// The packs of the session's own, or of the index, that hold `digests`, in order.
+    fn indexed(&self, digests: &[Digest]) -> Result<Vec<Option<PackId>>, ControllerError> {
         let own = |digest: &Digest| {
             let at = self.own.binary_search_by_key(digest, |(own, _)| *own).ok()?;
             self.own.get(at).map(|(_, pack)| *pack)
@@ -193,15 +265,7 @@ impl<'a> Follower<'a> {
                 .zip(indexed)
                 .for_each(|(pack, known)| *pack = known);
         }
-        if found.iter().any(Option::is_none) {
-            let pinned = self.search_pinned(digests, &found)?;
-            for (digest, pack) in digests.iter().zip(&mut found).filter(|(_, pack)| pack.is_none()) {
-                *pack = pinned.get(digest).copied();
-            }
-        }
-        let or_missing =
-            |(digest, pack): (&Digest, Option<PackId>)| pack.ok_or(ControllerError::MissingChunk(*digest));
-        digests.iter().zip(found).map(or_missing).collect()
+        Ok(found)
     }
 
     fn search_pinned(

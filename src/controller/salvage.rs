@@ -10,9 +10,17 @@ use crate::controller::ledger::{CommitRows, PackId, PackRow, PackState};
 use crate::controller::open::Controller;
 use crate::controller::pack_source::ChunkSource;
 use crate::controller::writing::random_name;
-use crate::model::manifest::{Root, chunk_list, page};
+use crate::model::manifest::{Patches, Root, chunk_list, page, patch};
 use crate::model::{Digest, Entry};
 use crate::protocol::{BuildId, Open, SessionId, StashName};
+
+/// A root that a rebuild found, perhaps with the list of its pages that are stored as patches.
+#[derive(Clone, Copy)]
+pub(super) struct FoundRoot<'a> {
+    pub(super) id: Digest,
+    pub(super) root: &'a Root,
+    pub(super) patches: Option<Digest>,
+}
 
 impl Controller {
     /// Names the root with every pack that still holds some of it; `false` if none holds a page.
@@ -23,17 +31,17 @@ impl Controller {
         &self,
         caller: &Caller,
         at: (&BuildId, &StashName),
-        (id, root): (Digest, &Root),
+        found: FoundRoot<'_>,
         why: &str,
     ) -> Result<bool, ControllerError> {
-        let remains = Remains::find(self, caller, id, root)?;
+        let remains = Remains::find(self, caller, found)?;
         if remains.pages == 0 {
             return Ok(false);
         }
         let (build, name) = (at.0.clone(), at.1.clone());
         let open = Open { build, name, parent: None, resume: None, digests: Vec::new() };
         let session = self.open_session(caller, &open)?.session;
-        let named = self.name_remains(caller, session, (id, root), remains, why);
+        let named = self.name_remains(caller, session, found, remains, why);
         if named.is_err() {
             self.release(caller, session);
         }
@@ -44,7 +52,7 @@ impl Controller {
         &self,
         caller: &Caller,
         session: SessionId,
-        (id, root): (Digest, &Root),
+        FoundRoot { id, root, patches }: FoundRoot<'_>,
         remains: Remains<'_>,
         why: &str,
     ) -> Result<(), ControllerError> {
@@ -66,6 +74,7 @@ impl Controller {
         let rows = CommitRows {
             session: &self.own_session(caller, session)?,
             root: id,
+            patches,
             totals: root.totals,
             new_packs: &[(row.id, 0)],
             chunks: &[],
@@ -97,21 +106,33 @@ impl<'a> Remains<'a> {
     fn find(
         controller: &'a Controller,
         caller: &'a Caller,
-        id: Digest,
-        root: &Root,
+        FoundRoot { id, root, patches }: FoundRoot<'_>,
     ) -> Result<Self, ControllerError> {
         let source = ChunkSource::new(controller.store.as_ref());
         let (packs, manifest_packs) = (BTreeSet::new(), BTreeSet::new());
         let mut remains =
             Self { controller, caller, source, rows: HashMap::new(), packs, manifest_packs, pages: 0 };
         remains.part(id)?;
+        let list = patches.map_or(Ok(None), |list| remains.part(list))?;
+        let patches = list.and_then(|list| Patches::decode(&list, &id, root).ok()).unwrap_or_default();
         for page in &root.pages {
-            let Some(bytes) = remains.part(page.chunk.digest)? else { continue };
+            let digest = page.chunk.digest;
+            let bytes = match (remains.part(digest)?, patches.of(&digest)) {
+                (None, Some(patch)) => remains.patched(digest, patch)?,
+                (whole, _) => whole,
+            };
+            let Some(bytes) = bytes else { continue };
             let Ok(entries) = page::decode(&bytes) else { continue };
             remains.pages += 1;
             remains.contents(&entries)?;
         }
         Ok(remains)
+    }
+
+    fn patched(&mut self, digest: Digest, patch: Digest) -> Result<Option<Vec<u8>>, ControllerError> {
+        let Some(bytes) = self.part(patch)? else { return Ok(None) };
+        let base = patch::base(&bytes).ok().map_or(Ok(None), |base| self.part(base))?;
+        Ok(base.and_then(|base| patch::apply(&digest, &bytes, &base).ok()))
     }
 
     fn contents(&mut self, entries: &[Entry]) -> Result<(), ControllerError> {

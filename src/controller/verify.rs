@@ -7,7 +7,7 @@ use crate::controller::error::{ControllerError, ErrorKind, reasons};
 use crate::controller::ledger::{PackRow, PackState, StashRow};
 use crate::controller::open::Controller;
 use crate::controller::pack_source::{ChunkSource, read_tail};
-use crate::model::manifest::{Root, chunk_list, page};
+use crate::model::manifest::{Patches, Root, chunk_list, page, patch};
 use crate::model::progress::Progress;
 use crate::model::{Digest, Entry, PackName};
 use crate::protocol::{DamagedPack, DamagedStash, VerifyOptions, VerifyReport};
@@ -81,6 +81,7 @@ impl Controller {
             }
         }
         let mut source = ChunkSource::ahead(self.store.as_ref());
+        let is_whole = |digest: &Digest| all.contains(digest);
         let mut read = |digest: Digest| {
             let (pack, len) = *manifest.get(&digest).ok_or(ControllerError::MissingChunk(digest))?;
             source.read(pack, len, digest)
@@ -91,9 +92,22 @@ impl Controller {
         };
         let broken = |digest| move |source| ControllerError::Manifest { digest, source };
         let id = stash.info.id;
-        for page in Root::decode(&read(id)?).map_err(broken(id))?.pages {
+        let root = Root::decode(&read(id)?).map_err(broken(id))?;
+        let patches = match stash.info.patches {
+            Some(digest) => Patches::decode(&read(digest)?, &id, &root).map_err(broken(digest))?,
+            None => Patches::default(),
+        };
+        for page in root.pages {
             let digest = page.chunk.digest;
-            let entries = page::decode(&read(digest)?).map_err(broken(digest))?;
+            let bytes = match patches.of(&digest).filter(|_| !is_whole(&digest)) {
+                Some(patch) => {
+                    let bytes = read(patch)?;
+                    let base = read(patch::base(&bytes).map_err(broken(patch))?)?;
+                    patch::apply(&digest, &bytes, &base).map_err(broken(patch))?
+                }
+                None => read(digest)?,
+            };
+            let entries = page::decode(&bytes).map_err(broken(digest))?;
             for content in entries.iter().filter_map(Entry::content) {
                 content.runs().try_for_each(|chunk| present(chunk.digest))?;
                 for list in content.runs().filter(|_| content.listed) {

@@ -16,7 +16,8 @@ pub struct Open {
     pub build: BuildId,
     /// Its name.
     pub name: StashName,
-    /// The id of a stash whose chunks the agent need not ask about, if it is still whole and the agent may read it.
+    /// A stash whose chunks the agent need not ask about, if it is still whole and the agent may read it: its list of patches, or
+    /// its id if it has none.
     pub parent: Option<Digest>,
     /// The session of an agent that was killed, to go on with: it is answered again if it is still open, of this build and
     /// name, and may be written by the caller. Otherwise a new one is.
@@ -65,6 +66,8 @@ pub struct Commit {
     pub session: SessionId,
     /// The stash's id: a chunk in one of the packs, or one that the store already has.
     pub root: Digest,
+    /// The list of the root's pages that are stored as patches; a chunk like the root. None if all are stored as they are.
+    pub patches: Option<Digest>,
     /// The packs that were sent.
     pub packs: Vec<PackName>,
 }

@@ -25,6 +25,9 @@ pub struct StashInfo {
     pub name: StashName,
     /// Its id: the digest of its manifest's root.
     pub id: Digest,
+    /// The list of its pages that are stored as patches, if any are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patches: Option<Digest>,
     /// What it holds.
     pub totals: Totals,
     /// Packs it refers to.

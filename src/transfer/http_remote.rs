@@ -182,7 +182,11 @@ impl Remote for HttpRemote {
     }
 
     fn commit(&self, request: &Commit) -> Result<Committed, RemoteError> {
-        let body = serde_json::json!({ "root": request.root, "packs": request.packs });
+        let Commit { root, patches, packs, .. } = request;
+        let body = match patches {
+            Some(patches) => serde_json::json!({ "root": root, "patches": patches, "packs": packs }),
+            None => serde_json::json!({ "root": root, "packs": packs }),
+        };
         self.post(&["sessions", &request.session.0.to_string(), "commit"], &body, COMMIT_PATIENCE)
     }
 

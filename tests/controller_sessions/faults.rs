@@ -44,7 +44,7 @@ fn stash(controller: &Controller, shelf: &Shelf, at: &str, letters: &str) -> Res
         shelf.put(signed.name, bytes);
         packs.push(signed.name);
     }
-    controller.commit(&caller, &Commit { session: opened.session, root, packs }).map(drop)
+    controller.commit(&caller, &Commit { session: opened.session, root, patches: None, packs }).map(drop)
 }
 
 fn letters_of(controller: &Controller, at: &str) -> Option<u64> {

@@ -143,7 +143,7 @@ impl Ledger for GuardedLedger {
         fn add_pending(access: &Access, packs: &[PackRow]) -> ();
         fn pack(name: PackName) -> Option<PackRow>;
         fn pack_by_id(pack: PackId) -> Option<PackRow>;
-        fn commit_known(access: &Access, at: &SessionRow, root: Digest, now: i64) -> Option<Committed>;
+        fn commit_known(access: &Access, at: &SessionRow, root: Digest, patches: Option<Digest>, now: i64) -> Option<Committed>;
         fn find(access: &Access, build: &BuildId, name: &StashName) -> Option<StashRow>;
         fn open_reader(access: &Access, new: &NewReader<'_>) -> Option<(SessionId, Vec<PackRow>)>;
         fn reader(access: &Access, session: SessionId, now: i64, lease: i64) -> Vec<PackRow>;

@@ -19,7 +19,7 @@ use pannier::protocol::{Commit, GcOptions, Open, PackIntent};
 use pannier::workspace::restore::RestoreOptions;
 
 use crate::crafted::{Part, crafted};
-use crate::scene::{TestClock, Writer, build, manifest, name, pack, whole};
+use crate::scene::{TestClock, Writer, build, manifest, name, pack, patched, whole};
 
 /// What every scene here has: a data folder, its controller, and a second look at its ledger.
 pub(crate) struct Scene {
@@ -181,6 +181,57 @@ fn a_lie_beside_the_manifest_is_refused_at_commit() {
     scene.is_unchanged(&liar, "a lie beside the manifest");
 }
 
+/// Proves that a page may be stored as a patch, read back and found again by its list, and that a patch which makes no page, has no base, or
+/// is of another patch, and a list that is missing or of another stash, make no stash.
+#[test]
+fn a_patch_makes_its_page_or_no_stash() {
+    let scene = Scene::new();
+    Writer::new("x", "abc").run(&scene.controller).unwrap();
+    Writer::patched("y", "abd", "abc").run(&scene.controller).unwrap();
+    assert_eq!(scene.unstash("y").unwrap(), files("abd"));
+    let mut again = Writer::patched("y", "abd", "abc");
+    again.step(&scene.controller).unwrap();
+    again.step = 3;
+    again.step(&scene.controller).unwrap();
+    whole(&scene.controller);
+
+    let unseen = |liar: &Writer, what: &str| {
+        assert!(scene.controller.resolve(&Caller::local(), &build(), &name("z")).is_err(), "{what}");
+        assert!(liar.packs.iter().all(|pack| scene.state(*pack) == Some(PackState::Pending)), "{what}");
+    };
+    let honest = Writer::patched("z", "ab", "abc");
+    let [base, patch, list] = [0, 1, 2].map(|at| honest.chunks[2 + at].clone());
+    let other = Writer::patched("z", "abcd", "abc").chunks[5].clone();
+    let of_patch = [&patch[..8], Digest::of(&patch).as_bytes(), &patch[40..]].concat();
+    let of_nothing = [&patch[..8], Digest::of(b"nothing").as_bytes(), &patch[40..]].concat();
+    let list_of = |patch: &[u8]| [&list[..list.len() - 32], Digest::of(patch).as_bytes()].concat();
+    let (_, foreign, _) = patched("ad", "abc");
+    for (patch, list, what) in [
+        (&other, list_of(&other), "a patch that makes another page"),
+        (&of_patch, list_of(&of_patch), "a patch of a patch"),
+        (&of_nothing, list_of(&of_nothing), "a patch of nothing"),
+        (&base, list_of(&base), "a page in a patch's place"),
+        (&patch[..patch.len() - 1].to_vec(), list_of(&patch[..patch.len() - 1]), "a cut patch"),
+    ] {
+        let chunks =
+            [&honest.chunks[..2], &[base.clone(), patch.clone(), list.clone()], &honest.chunks[5..]].concat();
+        let mut liar =
+            Writer { patches: Some(Digest::of(&list)), chunks, ..scene.writer("z", honest.root, Vec::new()) };
+        (liar.step, liar.missing) = (1, Vec::new());
+        (0..2).for_each(|_| liar.step(&scene.controller).unwrap());
+        let error = liar.step(&scene.controller).expect_err(what);
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{what}: {error}");
+        unseen(&liar, what);
+    }
+    for list in [Digest::of(b"no list"), foreign, honest.root] {
+        let mut liar = Writer { patches: Some(list), ..Writer::patched("z", "ab", "abc") };
+        (0..3).for_each(|_| liar.step(&scene.controller).unwrap());
+        let error = liar.step(&scene.controller).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{list}: {error}");
+        unseen(&liar, "a list of another stash");
+    }
+}
+
 /// Proves that a pack belongs to the session that it was signed for, whether it is pending or live.
 #[test]
 fn a_pack_of_another_session_is_refused() {
@@ -192,7 +243,8 @@ fn a_pack_of_another_session_is_refused() {
     let [thief, mut owner] = writers;
     let theirs = owner.packs[0];
     let commits = [vec![theirs], vec![thief.packs[0], theirs]];
-    let commits = commits.map(|packs| Commit { session: thief.session, root: owner.root, packs });
+    let commits =
+        commits.map(|packs| Commit { session: thief.session, root: owner.root, patches: None, packs });
     for commit in &commits {
         let error = scene.controller.commit(&Caller::local(), commit).unwrap_err();
         assert!(matches!(error, ControllerError::ForeignPack(pack) if pack == theirs), "{error}");
@@ -287,8 +339,12 @@ fn a_stranger_can_do_nothing_in_somebody_elses_session() {
     let (_, intent) = pack(&owner.chunks);
 
     let ended = |error: ControllerError| assert_eq!(error.kind(), ErrorKind::SessionEnded, "{error}");
-    ended(controller.commit(&stranger, &Commit { session, root, packs: vec![sent] }).unwrap_err());
-    ended(controller.commit(&stranger, &Commit { session, root, packs: vec![] }).unwrap_err());
+    ended(
+        controller
+            .commit(&stranger, &Commit { session, root, patches: None, packs: vec![sent] })
+            .unwrap_err(),
+    );
+    ended(controller.commit(&stranger, &Commit { session, root, patches: None, packs: vec![] }).unwrap_err());
     ended(controller.sign(&stranger, session, &[intent]).unwrap_err());
     ended(controller.renew_put(&stranger, session, sent, &intent).unwrap_err());
     ended(controller.missing(&stranger, session, &[root]).unwrap_err());
@@ -297,7 +353,8 @@ fn a_stranger_can_do_nothing_in_somebody_elses_session() {
     let own = controller.open_session(&stranger, &open).unwrap().session;
     assert_ne!(own, session, "nor is it resumed by another");
     for packs in [vec![sent], vec![live], vec![]] {
-        let error = controller.commit(&stranger, &Commit { session: own, root, packs }).unwrap_err();
+        let error =
+            controller.commit(&stranger, &Commit { session: own, root, patches: None, packs }).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Refused | ErrorKind::Damaged), "{error}");
     }
 
@@ -336,9 +393,11 @@ fn a_token_for_one_build_can_do_nothing_in_anothers_session() {
     refused(controller.sign(&neighbour, session, &[intent]).unwrap_err());
     refused(controller.renew_put(&neighbour, session, packs[0], &intent).unwrap_err());
     refused(controller.missing(&neighbour, session, &[root]).unwrap_err());
-    refused(controller.commit(&neighbour, &Commit { session, root, packs }).unwrap_err());
+    refused(controller.commit(&neighbour, &Commit { session, root, patches: None, packs }).unwrap_err());
     controller.release(&neighbour, session);
     owner.step(controller).unwrap();
     assert_eq!(scene.unstash("y").unwrap(), files("def"));
-    refused(controller.commit(&neighbour, &Commit { session, root, packs: vec![] }).unwrap_err());
+    refused(
+        controller.commit(&neighbour, &Commit { session, root, patches: None, packs: vec![] }).unwrap_err(),
+    );
 }

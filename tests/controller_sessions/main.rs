@@ -217,7 +217,7 @@ fn a_rebuild_keeps_what_is_left_until_it_is_removed() {
     let open = Open { build: build(), name: name("z"), parent: Some(root), resume: None, digests: vec![] };
     let opened = controller.open_session(&Caller::local(), &open).unwrap();
     assert!(!opened.parent_accepted, "what is not whole is no parent");
-    let unchanged = Commit { session: opened.session, root, packs: vec![] };
+    let unchanged = Commit { session: opened.session, root, patches: None, packs: vec![] };
     assert_eq!(controller.commit(&Caller::local(), &unchanged).unwrap_err().kind(), ErrorKind::Damaged);
     controller.release(&Caller::local(), opened.session);
 
@@ -269,7 +269,7 @@ fn a_repeated_commit_gets_the_same_answer_for_a_day() {
     let mut writer = Writer::new("x", "bcd");
     (0..3).for_each(|_| writer.step(&controller).unwrap());
     let twice = [writer.packs.clone(), writer.packs.clone()].concat();
-    let commit = Commit { session: writer.session, root: writer.root, packs: twice };
+    let commit = Commit { session: writer.session, root: writer.root, patches: None, packs: twice };
     let answer = controller.commit(&Caller::local(), &commit).unwrap();
     assert!(answer.replaced);
     assert_eq!(controller.commit(&Caller::local(), &commit).unwrap(), answer);

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use pannier::controller::{Caller, Clock, Controller, ControllerError};
-use pannier::model::manifest::{PageRef, Root, Totals, chunk_list, page};
+use pannier::model::manifest::{PageRef, Patches, Root, Totals, chunk_list, page, patch};
 use pannier::model::pack_layout::{Codec, Footer, Frame, MAGIC};
 use pannier::model::progress::Progress;
 use pannier::model::signed_url::file_path;
@@ -73,6 +73,22 @@ pub(crate) fn manifest_of(letters: &str, len: u32) -> (Digest, Vec<Vec<u8>>) {
     (id, chunks)
 }
 
+/// The workspace of `letters` whose page is stored as a patch of that of `base`: root, list of patches, and all chunks as bytes, of which the
+/// last four are base, patch, list and root.
+pub(crate) fn patched(letters: &str, base: &str) -> (Digest, Digest, Vec<Vec<u8>>) {
+    let (id, mut chunks) = manifest(letters);
+    let (root, bytes) = (chunks.pop().unwrap(), chunks.pop().unwrap());
+    let base = manifest(base).1.into_iter().rev().nth(1).unwrap();
+    let entries = |bytes: &[u8]| page::decode(bytes).unwrap();
+    let patch = patch::encode(&Digest::of(&base), &entries(&base), &entries(&bytes));
+    let mut patches = Patches::default();
+    patches.insert(Digest::of(&bytes), Digest::of(&patch));
+    let list = patches.encode(&id, &Root::decode(&root).unwrap()).unwrap();
+    let name = Digest::of(&list);
+    chunks.extend([base, patch, list, root]);
+    (id, name, chunks)
+}
+
 pub(crate) fn pack(chunks: &[Vec<u8>]) -> (Vec<u8>, PackIntent) {
     let mut bytes = MAGIC.to_vec();
     let plain = chunks.concat();
@@ -92,6 +108,7 @@ pub(crate) fn pack(chunks: &[Vec<u8>]) -> (Vec<u8>, PackIntent) {
 pub(crate) struct Writer {
     pub(crate) name: &'static str,
     pub(crate) root: Digest,
+    pub(crate) patches: Option<Digest>,
     pub(crate) chunks: Vec<Vec<u8>>,
     pub(crate) step: u8,
     pub(crate) session: SessionId,
@@ -102,7 +119,14 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(name: &'static str, letters: &str) -> Self {
         let (root, chunks) = manifest(letters);
-        Self { name, root, chunks, step: 0, session: SessionId(0), missing: vec![], packs: vec![] }
+        let (patches, session) = (None, SessionId(0));
+        Self { name, root, patches, chunks, step: 0, session, missing: vec![], packs: vec![] }
+    }
+
+    /// The same with its page as a patch of that of `base`.
+    pub(crate) fn patched(name: &'static str, letters: &str, base: &str) -> Self {
+        let (root, patches, chunks) = patched(letters, base);
+        Self { root, patches: Some(patches), chunks, ..Self::new(name, letters) }
     }
 
     /// The same with a file `big` of those chunks, so large that it has a chunk list.
@@ -147,7 +171,7 @@ impl Writer {
                 let open = Open {
                     build: build(),
                     name: name(self.name),
-                    parent: Some(self.root),
+                    parent: Some(self.patches.unwrap_or(self.root)),
                     resume: None,
                     digests: vec![],
                 };
@@ -166,8 +190,10 @@ impl Writer {
             }
             _ => {
                 let packs = self.packs.clone();
-                controller
-                    .commit(&Caller::local(), &Commit { session: self.session, root: self.root, packs })?;
+                controller.commit(
+                    &Caller::local(),
+                    &Commit { session: self.session, root: self.root, patches: self.patches, packs },
+                )?;
             }
         }
         self.step += 1;

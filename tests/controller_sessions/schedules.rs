@@ -12,7 +12,7 @@ use pannier::model::{Digest, PackName};
 use pannier::protocol::{BuildId, Commit, GcOptions, Open, SessionId};
 
 use crate::guarded::{Accident, Guard, GuardedLedger, GuardedStore, Shelf};
-use crate::scene::{TestClock, build, manifest, name, pack};
+use crate::scene::{TestClock, build, manifest, name, pack, patched};
 
 const NAMES: [&str; 2] = ["a", "b"];
 const LETTERS: [&str; 4] = ["abc", "bcd", "ad", "abcd"];
@@ -35,6 +35,7 @@ impl Random {
 struct Writer {
     at: usize,
     root: Digest,
+    patches: Option<Digest>,
     chunks: Vec<Vec<u8>>,
     parent: Digest,
     parents_chunks: BTreeSet<Digest>,
@@ -62,8 +63,53 @@ struct World {
     reader: Option<Reader>,
     /// What each pack holds, and what each root needs.
     held: BTreeMap<PackName, BTreeSet<Digest>>,
-    needed: BTreeMap<Digest, BTreeSet<Digest>>,
+    needed: BTreeMap<Digest, Needed>,
     set_aside: bool,
+}
+
+/// What a stash needs, by its list of patches, or its root if it has none.
+struct Needed {
+    always: BTreeSet<Digest>,
+    /// Its page, …
+    page: Digest,
+    /// … or the patch and its base, if it has one.
+    patch: Option<[Digest; 2]>,
+}
+
+impl Needed {
+    fn is_held(&self, held: &BTreeSet<Digest>) -> bool {
+        let page = held.contains(&self.page);
+        let patch = self.patch.is_some_and(|parts| parts.iter().all(|part| held.contains(part)));
+        self.always.is_subset(held) && (page || patch)
+    }
+}
+
+/// A stash as it may be stored: root, list of patches, chunks.
+type Stored = (Digest, Option<Digest>, Vec<Vec<u8>>);
+
+/// Letters, with their page as it is or as a patch of another's.
+fn stored(letters: &str, base: &str) -> Stored {
+    match letters == base {
+        true => {
+            let (root, chunks) = manifest(letters);
+            (root, None, chunks)
+        }
+        false => {
+            let (root, list, chunks) = patched(letters, base);
+            (root, Some(list), chunks)
+        }
+    }
+}
+
+fn needed(letters: &str, base: &str) -> (Digest, Needed) {
+    let (root, list, chunks) = stored(letters, base);
+    let page = Digest::of(&manifest(letters).1[letters.len()]);
+    let digests: Vec<Digest> = chunks.iter().map(|chunk| Digest::of(chunk)).collect();
+    let patch = list.map(|_| [digests[letters.len()], digests[letters.len() + 1]]);
+    let is_always =
+        |digest: &&Digest| **digest != page && !patch.iter().flatten().any(|part| part == *digest);
+    let always = digests.iter().filter(is_always).copied().collect();
+    (list.unwrap_or(root), Needed { always, page, patch })
 }
 
 type Found = Result<(), String>;
@@ -76,13 +122,8 @@ impl World {
         ledger.skips_the_check_of_states = skips_the_check_of_states;
         let store = GuardedStore { inner: shelf.clone(), guard };
         let controller = Controller::with_parts(Box::new(ledger.clone()), Box::new(store), clock.clone());
-        let needed = LETTERS
-            .iter()
-            .map(|letters| {
-                let (root, chunks) = manifest(letters);
-                (root, chunks.iter().map(|chunk| Digest::of(chunk)).collect())
-            })
-            .collect();
+        let pairs = LETTERS.iter().flat_map(|letters| LETTERS.iter().map(move |base| (letters, base)));
+        let needed = pairs.map(|(letters, base)| needed(letters, base)).collect();
         let random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         let (writers, held) = (vec![None, None], BTreeMap::new());
         Self {
@@ -157,11 +198,20 @@ impl World {
     }
 
     fn new_writer(&mut self, at: usize) -> Writer {
-        let (root, chunks) = manifest(LETTERS[self.random.below(LETTERS.len())]);
-        let (parent, known) = manifest(LETTERS[self.random.below(LETTERS.len())]);
+        let (root, patches, chunks) = self.any_stored();
+        let (parent, list, known) = self.any_stored();
+        let parent = list.unwrap_or(parent);
         let parents_chunks = known.iter().map(|chunk| Digest::of(chunk)).collect();
         let (session, new, packs) = (SessionId(0), Vec::new(), Vec::new());
-        Writer { at, root, chunks, parent, parents_chunks, step: 0, session, new, packs }
+        Writer { at, root, patches, chunks, parent, parents_chunks, step: 0, session, new, packs }
+    }
+
+    /// Half of them have patches.
+    fn any_stored(&mut self) -> Stored {
+        let letters = LETTERS[self.random.below(LETTERS.len())];
+        let base =
+            if self.random.below(2) == 0 { letters } else { LETTERS[self.random.below(LETTERS.len())] };
+        stored(letters, base)
     }
 
     fn advance(&mut self, writer: &mut Writer) -> Result<(), ControllerError> {
@@ -194,8 +244,8 @@ impl World {
             }
             2 => {}
             _ => {
-                let (session, root) = (writer.session, writer.root);
-                self.controller.commit(&caller, &Commit { session, root, packs: writer.packs.clone() })?;
+                let Writer { session, root, patches, ref packs, .. } = *writer;
+                self.controller.commit(&caller, &Commit { session, root, patches, packs: packs.clone() })?;
             }
         }
         writer.step += 1;
@@ -260,7 +310,8 @@ impl World {
                 }
                 held.extend(self.held[&row.name].iter().copied());
             }
-            if !self.needed[&stash.info.id].is_subset(&held) {
+            let stored = stash.info.patches.unwrap_or(stash.info.id);
+            if !self.needed[&stored].is_held(&held) {
                 return Err(format!("{} lost a chunk", stash.info.name));
             }
         }

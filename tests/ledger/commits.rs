@@ -2,7 +2,7 @@
 
 use pannier::controller::ledger::{Ledger, LedgerError, PackId, PackState};
 
-use crate::scene::{NOW, Scene, build, name, page, root};
+use crate::scene::{NOW, Scene, build, digest, name, page, root};
 
 /// Proves that a commit which fails at its end has changed nothing: states, index, pages, name, session; and that the
 /// same session can commit then.
@@ -60,7 +60,7 @@ pub(crate) fn a_known_root_is_committed_without_packs(ledger: &dyn Ledger) {
     let known = |at: &str| {
         let id = scene.open(None).id;
         let row = pannier::controller::ledger::SessionRow { name: name(at), ..scene.session(id).unwrap() };
-        ledger.commit_known(&scene.access, &row, stashed.root, NOW + 5).unwrap()
+        ledger.commit_known(&scene.access, &row, stashed.root, None, NOW + 5).unwrap()
     };
     let again = known("x").unwrap();
     assert_eq!((again.replaced, again.stash.committed_at, again.stash.packs), (false, NOW + 5, 1));
@@ -70,6 +70,37 @@ pub(crate) fn a_known_root_is_committed_without_packs(ledger: &dyn Ledger) {
     scene.remove("x");
     assert!(scene.quarantine(stashed.pack));
     assert!(known("z").is_none(), "a root whose pack was set aside has to be looked at");
+}
+
+/// Proves that a stash whose pages are patches is a parent, and known, by its list of patches alone; that copies are stored as it is, and
+/// that the last commit says how.
+pub(crate) fn how_a_stash_is_stored_belongs_to_it(ledger: &dyn Ledger) {
+    let scene = Scene::new(ledger);
+    let list = digest('l');
+    let session = scene.open(None).id;
+    let pack = scene.pending(session);
+    let stashed = scene.commit_stored(session, "x", "ab", Some(list), &[(pack, "abl")]).unwrap();
+    assert_eq!(stashed.stash.patches, Some(list));
+    let root = stashed.stash.id;
+    let accepted = |parent| scene.open(Some(parent)).parent_accepted;
+    assert_eq!((accepted(list), accepted(root)), (true, false));
+    let known = |root, patches| {
+        let row = scene.session(scene.open(None).id).unwrap();
+        let row = pannier::controller::ledger::SessionRow { name: name("y"), ..row };
+        ledger.commit_known(&scene.access, &row, root, patches, NOW).unwrap().map(|known| known.stash.patches)
+    };
+    assert_eq!(known(root, None), None, "stored as patches, not as it is");
+    assert_eq!(known(digest('r'), Some(list)), None, "the list of another root");
+    assert_eq!(known(root, Some(list)), Some(Some(list)));
+    ledger.copy_build(&scene.access, &build("1"), &build("2"), NOW).unwrap();
+    let copied = ledger.find(&scene.access, &build("2"), &name("x")).unwrap().unwrap();
+    assert_eq!(copied.info.patches, Some(list));
+    // The same stash, brought as it is.
+    let session = scene.open(None).id;
+    let pack = scene.pending(session);
+    let whole = scene.commit_stored(session, "x", "ab", None, &[(pack, "ab")]).unwrap();
+    assert_eq!((whole.stash.patches, whole.stash.id, whole.replaced), (None, root, false));
+    assert_eq!((accepted(list), accepted(root)), (true, true));
 }
 
 /// Proves that the answer of a commit is kept for a day, even when its stash is gone.
@@ -106,7 +137,7 @@ pub(crate) fn a_commit_brings_condemned_packs_back(ledger: &dyn Ledger) {
     scene.end(newer);
     // And by a root that another name still points at, which no sweep can condemn; then by one that none does.
     let row = scene.session(holder).unwrap();
-    assert!(ledger.commit_known(&scene.access, &row, stashed.root, NOW).unwrap().is_some());
+    assert!(ledger.commit_known(&scene.access, &row, stashed.root, None, NOW).unwrap().is_some());
     assert_eq!(scene.state(stashed.pack), Some(PackState::Live));
     scene.remove("x");
     scene.sweep();

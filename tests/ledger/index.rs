@@ -23,7 +23,7 @@ pub(crate) fn scopes_do_not_see_each_other(ledger: &dyn Ledger) {
     assert!(ledger.list(&other.access, &crate::scene::build("1")).unwrap().is_empty());
     assert!(!other.remove("x"));
     let row = other.session(session.id).unwrap();
-    assert!(ledger.commit_known(&other.access, &row, stashed.root, NOW).unwrap().is_none());
+    assert!(ledger.commit_known(&other.access, &row, stashed.root, None, NOW).unwrap().is_none());
     // The same chunks written by both stand in each scope's own pack.
     let own = other.stash("x", "abc");
     assert_eq!(other.locate("abc"), [Some(own.pack); 3]);
@@ -69,7 +69,7 @@ pub(crate) fn digests_that_begin_alike_are_told_apart(ledger: &dyn Ledger) {
     let commit = |at: &str, last: u8| {
         let session = scene.open(None).id;
         let pack = scene.pending(session);
-        scene.commit_chunks(session, at, at, &[(alike(last), pack)], &[(pack, "")], &[]).unwrap();
+        scene.commit_chunks(session, at, (at, None), &[(alike(last), pack)], &[(pack, "")], &[]).unwrap();
         pack
     };
     let locate = |last| ledger.locate(&scene.access, &[alike(last)]).unwrap()[0];

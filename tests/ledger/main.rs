@@ -44,7 +44,7 @@ conformance! {
         pages_lead_to_packs_while_those_are_there,
         a_page_is_not_known_by_some_of_its_packs;
     commits: a_commit_is_all_or_nothing, a_commit_needs_an_open_session_and_its_own_packs,
-        a_known_root_is_committed_without_packs, a_repeated_commit_has_its_answer,
+        a_known_root_is_committed_without_packs, how_a_stash_is_stored_belongs_to_it, a_repeated_commit_has_its_answer,
         a_commit_brings_condemned_packs_back, a_commit_heals_what_was_set_aside;
     packs: a_pack_goes_from_pending_to_deleted, a_sweep_waits_for_pins_and_older_sessions,
         a_dry_run_changes_nothing, a_pack_that_was_set_aside_is_missing_until_it_goes,

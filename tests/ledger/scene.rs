@@ -110,14 +110,29 @@ impl<'a> Scene<'a> {
             .flat_map(|(pack, letters)| letters.chars().map(|letter| (digest(letter), *pack)))
             .collect();
         chunks.sort_unstable();
-        self.commit_chunks(session, at, letters, &chunks, new, old)
+        self.commit_chunks(session, at, (letters, None), &chunks, new, old)
+    }
+
+    /// Commits `letters` in new packs, with a list of patches.
+    pub(crate) fn commit_stored(
+        &self,
+        session: SessionId,
+        at: &str,
+        letters: &str,
+        patches: Option<Digest>,
+        new: &[(PackId, &str)],
+    ) -> Result<Committed, LedgerError> {
+        let each = new.iter().flat_map(|(pack, held)| held.chars().map(|letter| (digest(letter), *pack)));
+        let mut chunks: Vec<(Digest, PackId)> = each.collect();
+        chunks.sort_unstable();
+        self.commit_chunks(session, at, (letters, patches), &chunks, new, &[])
     }
 
     pub(crate) fn commit_chunks(
         &self,
         session: SessionId,
         at: &str,
-        letters: &str,
+        (letters, patches): (&str, Option<Digest>),
         chunks: &[(Digest, PackId)],
         new: &[(PackId, &str)],
         old: &[PackId],
@@ -130,6 +145,7 @@ impl<'a> Scene<'a> {
         let rows = CommitRows {
             session: &row,
             root: root(letters),
+            patches,
             totals,
             new_packs: &new_packs,
             chunks,

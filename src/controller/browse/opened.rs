@@ -5,7 +5,7 @@ use crate::controller::error::{ControllerError, ErrorKind};
 use crate::controller::ledger::{Access, NewReader, PackRow, StashRow};
 use crate::controller::open::{Controller, LEASE_SECONDS};
 use crate::controller::pack_source::ChunkSource;
-use crate::model::manifest::{Root, page};
+use crate::model::manifest::{Patches, Root, page, patch};
 use crate::model::{Digest, Entry, EntryKind, EntryPath};
 use crate::protocol::{BuildId, SessionId, StashInfo, StashName};
 
@@ -24,6 +24,7 @@ pub(in crate::controller) struct StashKey {
 pub(in crate::controller) struct OpenedStash<'a> {
     pub(in crate::controller) info: StashInfo,
     pub(super) root: Root,
+    patches: Patches,
     controller: &'a Controller,
     key: StashKey,
     session: SessionId,
@@ -71,6 +72,7 @@ impl Controller {
         let mut opened = OpenedStash {
             info: row.info,
             root: Root::default(),
+            patches: Patches::default(),
             controller: self,
             session,
             renew_at: self.clock.now() + LEASE_SECONDS / 3,
@@ -82,6 +84,11 @@ impl Controller {
         let digest = opened.info.id;
         let bytes = opened.chunk(digest)?;
         opened.root = Root::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
+        if let Some(list) = opened.info.patches {
+            let bytes = opened.chunk(list)?;
+            opened.patches = Patches::decode(&bytes, &digest, &opened.root)
+                .map_err(|source| ControllerError::Manifest { digest: list, source })?;
+        }
         Ok(Some(opened))
     }
 }
@@ -122,12 +129,28 @@ impl OpenedStash<'_> {
             self.page = None;
             let Some(wanted) = self.root.pages.get(at) else { return Ok(&[]) };
             let digest = wanted.chunk.digest;
-            let bytes = self.chunk(digest)?;
+            let bytes = self.page_bytes(digest)?;
             let entries =
                 page::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
             self.page = Some((at, entries));
         }
         Ok(self.page.as_ref().map(|(_, entries)| &entries[..]).unwrap_or_default())
+    }
+
+    /// A page that is stored as it is, or as a patch. Where a patch cannot be read the page itself may have been brought again.
+    fn page_bytes(&mut self, digest: Digest) -> Result<Vec<u8>, ControllerError> {
+        let Some(patch) = self.patches.of(&digest) else { return self.chunk(digest) };
+        match self.patched(digest, patch) {
+            Err(error) if error.kind() == ErrorKind::Damaged => self.chunk(digest).map_err(|_| error),
+            other => other,
+        }
+    }
+
+    fn patched(&mut self, digest: Digest, patch: Digest) -> Result<Vec<u8>, ControllerError> {
+        let broken = |source| ControllerError::Manifest { digest: patch, source };
+        let bytes = self.chunk(patch)?;
+        let base = self.chunk(patch::base(&bytes).map_err(broken)?)?;
+        patch::apply(&digest, &bytes, &base).map_err(broken)
     }
 
     /// A chunk (of a file or of the manifest), verified, out of a pack that the lease keeps.

@@ -64,12 +64,13 @@ pub trait Ledger: ArtifactLedger + BrowseLedger + Send + Sync {
     /// A pack by number.
     fn pack_by_id(&self, pack: PackId) -> Result<Option<PackRow>, LedgerError>;
 
-    /// A commit without new packs of a root that a readable stash has; `None` if there is no such stash.
+    /// A commit without new packs of a root that a readable stash has, stored in the same way; `None` if there is no such stash.
     fn commit_known(
         &self,
         access: &Access,
         at: &SessionRow,
         root: Digest,
+        patches: Option<Digest>,
         now: i64,
     ) -> Result<Option<Committed>, LedgerError>;
     /// A commit: packs live, chunks and pages indexed, the name pointed, the session ended; all or nothing.

@@ -114,6 +114,8 @@ pub struct CommitRows<'a> {
     pub session: &'a SessionRow,
     /// The stash's id.
     pub root: Digest,
+    /// The list of its pages that are stored as patches.
+    pub patches: Option<Digest>,
     /// What it holds.
     pub totals: Totals,
     /// New packs: number and bytes of footer and trailer.

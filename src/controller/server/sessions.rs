@@ -80,17 +80,19 @@ pub(super) async fn renew_gets(
 #[derive(serde::Deserialize)]
 pub(super) struct CommitBody {
     root: Digest,
+    #[serde(default)]
+    patches: Option<Digest>,
     packs: Vec<PackName>,
 }
 
-/// `POST /v1/sessions/{session}/commit`: root and packs to [`Committed`].
+/// `POST /v1/sessions/{session}/commit`: root, patches and packs to [`Committed`].
 pub(super) async fn commit(
     State(server): State<Arc<Server>>,
     Authenticated(caller): Authenticated,
     Path(session): Path<SessionId>,
     Json(body): Json<CommitBody>,
 ) -> Result<Json<Committed>, Failure> {
-    let request = Commit { session, root: body.root, packs: body.packs };
+    let request = Commit { session, root: body.root, patches: body.patches, packs: body.packs };
     let committed = server.run(move |controller| controller.commit(&caller, &request)).await?;
     server.metrics.committed(&committed);
     Ok(Json(committed))

@@ -1,10 +1,13 @@
 //! A stash's table of contents: a root that lists pages, pages that list entries, and chunk lists for large files
-//! (`docs/format.md`, "Manifest"). Holds digests, never places: packs may move without a manifest changing.
+//! (`docs/format.md`, "Manifest"); pages may be stored as patches of others. Holds digests, never places: packs may move without a manifest changing.
 
 pub mod chunk_list;
 pub mod page;
+pub mod patch;
+pub mod patches;
 pub mod root;
 
+pub use patches::Patches;
 pub use root::{PageRef, Root, Totals};
 
 use super::entry_path::EntryPath;

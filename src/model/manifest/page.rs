@@ -268,7 +268,7 @@ pub(super) fn read_path(input: &mut Reader<'_>, previous: &[u8]) -> Option<Vec<u
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::collection::{btree_map, vec};
     use proptest::option;
     use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
@@ -311,7 +311,7 @@ mod tests {
     }
 
     /// Entries in the order of their paths, the last of them perhaps a hard link to the first.
-    fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    pub(in crate::model::manifest) fn entries() -> impl Strategy<Value = Vec<Entry>> {
         let component =
             vec(any::<u8>().prop_filter("a name's byte", |b| !matches!(b, 0 | b'/' | b'.')), 1..4);
         let path = vec(component, 1..4).prop_map(|components| components.join(&b'/'));

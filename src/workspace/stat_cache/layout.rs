@@ -1,8 +1,8 @@
 //! The bytes of a stat cache, little-endian. No I/O here.
 //!
 //! ```text
-//! head:  magic "PNRSTAT1" | head bytes u64 | records u64 | slots u64 | chunks u64 | stash id 32
-//!        | remote: length u64, bytes | manifest root: length u64, bytes
+//! head:  magic "PNRSTAT2" | head bytes u64 | records u64 | slots u64 | chunks u64 | stash id 32
+//!        | remote: length u64, bytes | manifest root: length u64, bytes | its list of patches: length u64, bytes
 //!        | BLAKE3 of each body block | BLAKE3 of all of the head before it
 //! body:  slots × u32 (0: free, else record + 1) | records × 88 bytes | chunks × 36 bytes (digest, length u32)
 //! ```
@@ -14,7 +14,7 @@ use crate::model::wire::{Reader, Writer};
 use crate::model::{Digest, Timestamp};
 use crate::workspace::stat::Stat;
 
-pub(super) const MAGIC: &[u8; 8] = b"PNRSTAT1";
+pub(super) const MAGIC: &[u8; 8] = b"PNRSTAT2";
 /// What is checked at once: BLAKE3 reaches its full speed at 16 KiB (1.6 µs), and the list of digests stays small
 /// (220 KB for a million files).
 pub(super) const BLOCK_BYTES: usize = 16 << 10;
@@ -130,24 +130,26 @@ pub(super) struct Head {
     pub(super) root: Digest,
     pub(super) remote: String,
     pub(super) root_bytes: Vec<u8>,
+    pub(super) patches_bytes: Vec<u8>,
     pub(super) blocks: Vec<Digest>,
 }
 
 impl Head {
     /// Bytes that [`Head::encode`] gives.
-    pub(super) fn len(remote: &str, root_bytes: &[u8], blocks: usize) -> usize {
-        8 * 5 + Digest::LEN + 8 + remote.len() + 8 + root_bytes.len() + (blocks + 1) * Digest::LEN
+    pub(super) fn len(&self, blocks: usize) -> usize {
+        let texts = self.remote.len() + self.root_bytes.len() + self.patches_bytes.len();
+        8 * 8 + Digest::LEN + texts + (blocks + 1) * Digest::LEN
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let len = Self::len(&self.remote, &self.root_bytes, self.blocks.len());
+        let len = self.len(self.blocks.len());
         let mut out = Writer(Vec::with_capacity(len));
         out.raw(MAGIC);
         [len as u64, self.sizes.records, self.sizes.slots, self.sizes.chunks]
             .into_iter()
             .for_each(|n| out.u64(n));
         out.raw(self.root.as_bytes());
-        for bytes in [self.remote.as_bytes(), &self.root_bytes] {
+        for bytes in [self.remote.as_bytes(), &self.root_bytes, &self.patches_bytes] {
             out.u64(bytes.len() as u64);
             out.raw(bytes);
         }
@@ -175,6 +177,7 @@ impl Head {
         };
         let remote = String::from_utf8(bytes()?.to_vec()).ok()?;
         let root_bytes = bytes()?.to_vec();
+        let patches_bytes = bytes()?.to_vec();
         let blocks: Vec<Digest> =
             input.0.chunks(Digest::LEN).map(Digest::from_slice).collect::<Option<_>>()?;
         let body_bytes = (file.len() - head_bytes) as u64;
@@ -182,6 +185,6 @@ impl Head {
             && body_bytes.div_ceil(BLOCK_BYTES as u64) == blocks.len() as u64
             && sizes.slots.is_power_of_two()
             && sizes.slots > sizes.records;
-        fits.then_some((Self { sizes, root, remote, root_bytes, blocks }, head_bytes))
+        fits.then_some((Self { sizes, root, remote, root_bytes, patches_bytes, blocks }, head_bytes))
     }
 }

@@ -62,6 +62,11 @@ impl StatCache {
         self.0.as_ref().map_or(&[], |loaded| &loaded.head.root_bytes)
     }
 
+    /// The list of that stash's pages that are stored as patches, encoded; empty if none are.
+    pub fn patches_bytes(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |loaded| &loaded.head.patches_bytes)
+    }
+
     /// Identity of the ledger that knows that stash; empty for an empty cache.
     pub fn remote(&self) -> &str {
         self.0.as_ref().map_or("", |loaded| &loaded.head.remote)

@@ -35,7 +35,7 @@ fn save(files: &[(Stat, Content)]) -> (tempfile::TempDir, PathBuf) {
     let file = dir.path().join("deep/er/cache.stat");
     let mut writer = StatCacheWriter::new(STAMP);
     files.iter().for_each(|(stat, content)| writer.push(stat, content));
-    writer.save(&file, "ledger-1", Digest::of(b"root"), b"root bytes").unwrap();
+    writer.save(&file, "ledger-1", Digest::of(b"root"), (b"root bytes", b"patches")).unwrap();
     (dir, file)
 }
 
@@ -56,6 +56,7 @@ fn gives_back_what_was_pushed() {
     let (_dir, file) = save(&files);
     let cache = StatCache::open(&file);
     assert_eq!((cache.len(), cache.remote(), cache.root_bytes()), (40, "ledger-1", &b"root bytes"[..]));
+    assert_eq!(cache.patches_bytes(), b"patches");
     assert_eq!(cache.root(), Some(Digest::of(b"root")));
     for (stat, content) in &files {
         assert_eq!(cache.lookup(stat).as_ref(), Some(content));

@@ -56,14 +56,14 @@ impl StatCacheWriter {
 
     /// Writes the cache beside `file` and renames it there. Nothing is synced: what a power loss tears is noticed.
     ///
-    /// `root` is the stash that all of it belongs to, `root_bytes` its encoded manifest root, `remote` the identity
-    /// of its ledger.
+    /// `root` is the stash that all of it belongs to, `root_bytes` its encoded manifest root, `patches_bytes` its encoded list of patched
+    /// pages (empty if it has none), `remote` the identity of its ledger.
     pub fn save(
         self,
         file: &Path,
         remote: &str,
         root: Digest,
-        root_bytes: &[u8],
+        (root_bytes, patches_bytes): (&[u8], &[u8]),
     ) -> Result<(), StatCacheError> {
         let Some((records, slots)) = index(self.records) else {
             return Err(StatCacheError::TooMany { path: file.to_owned(), entries: u32::MAX as usize });
@@ -75,13 +75,14 @@ impl StatCacheWriter {
             root,
             remote: remote.to_owned(),
             root_bytes: root_bytes.to_vec(),
+            patches_bytes: patches_bytes.to_vec(),
             blocks: Vec::new(),
         };
         let write = |beside: &Path| -> io::Result<()> {
             let body_bytes = sizes.body_bytes().ok_or(io::ErrorKind::FileTooLarge)?;
             let blocks = body_bytes.div_ceil(BLOCK_BYTES as u64) as usize;
             let mut out = fs_err::OpenOptions::new().write(true).create_new(true).open(beside)?;
-            out.seek(SeekFrom::Start(Head::len(remote, root_bytes, blocks) as u64))?;
+            out.seek(SeekFrom::Start(head.len(blocks) as u64))?;
             let mut body = BlockWriter::new(out);
             slots.iter().try_for_each(|slot| body.write(&slot.to_le_bytes()))?;
             let mut bytes = Writer(Vec::with_capacity(RECORD_BYTES));

@@ -114,9 +114,10 @@ impl Ledger for SqliteLedger {
         access: &Access,
         at: &SessionRow,
         root: Digest,
+        patches: Option<Digest>,
         now: i64,
     ) -> Result<Option<Committed>, LedgerError> {
-        self.commit_known_root(access, at, root, now)
+        self.commit_known_root(access, at, root, patches, now)
     }
 
     fn commit(&self, access: &Access, rows: &CommitRows<'_>) -> Result<Committed, LedgerError> {

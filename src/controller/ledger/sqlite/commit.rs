@@ -22,8 +22,12 @@ impl SqliteLedger {
         self.write_if(Sync::Durable, |transaction| {
             let stash = mended.stash;
             let same = transaction
-                .prepare_cached("SELECT 1 FROM stashes WHERE id = ?1 AND root = ?2")?
-                .exists(params![stash.id, stash.info.id.as_bytes()])?;
+                .prepare_cached("SELECT 1 FROM stashes WHERE id = ?1 AND root = ?2 AND patches IS ?3")?
+                .exists(params![
+                    stash.id,
+                    stash.info.id.as_bytes(),
+                    stash.info.patches.as_ref().map(Digest::as_bytes)
+                ])?;
             if !same || keep_live(transaction, mended.packs)?.is_some() {
                 return Ok((false, false));
             }
@@ -39,11 +43,13 @@ impl SqliteLedger {
         access: &Access,
         at: &SessionRow,
         root: Digest,
+        patches: Option<Digest>,
         now: i64,
     ) -> Result<Option<Committed>, LedgerError> {
         self.write(Sync::Durable, |transaction| {
             require_open(transaction, at.id, now)?;
-            let Some(source) = whole_stash(transaction, access, &root, "1, 2")? else { return Ok(None) };
+            let stored = patches.unwrap_or(root);
+            let Some(source) = whole_stash(transaction, access, &stored, "1, 2")? else { return Ok(None) };
             transaction
                 .prepare_cached(
                     "UPDATE packs SET state = 1, condemned_by = NULL
@@ -51,7 +57,10 @@ impl SqliteLedger {
                 )?
                 .execute([source])?;
             let row = by_id(transaction, source)?;
-            let target = Target { access, at, root, totals: row.info.totals, now };
+            if row.info.id != root {
+                return Ok(None);
+            }
+            let target = Target { access, at, root, patches: row.info.patches, totals: row.info.totals, now };
             let (id, replaced) = point(transaction, &target)?;
             if id != source {
                 refer(transaction, id, source)?;
@@ -76,8 +85,9 @@ impl SqliteLedger {
             mark_manifest(transaction, rows.manifest_packs)?;
             index_chunks(transaction, access, rows)?;
             index_pages(transaction, access, rows.pages)?;
-            let (root, totals, now) = (rows.root, rows.totals, rows.now);
-            let (id, replaced) = point(transaction, &Target { access, at: rows.session, root, totals, now })?;
+            let (root, patches, totals, now) = (rows.root, rows.patches, rows.totals, rows.now);
+            let target = Target { access, at: rows.session, root, patches, totals, now };
+            let (id, replaced) = point(transaction, &target)?;
             refer_to(transaction, id, rows.packs)?;
             let committed = Committed { stash: by_id(transaction, id)?.info, replaced };
             finish(transaction, rows.session, &committed, now)?;
@@ -175,6 +185,7 @@ struct Target<'a> {
     access: &'a Access,
     at: &'a SessionRow,
     root: Digest,
+    patches: Option<Digest>,
     totals: Totals,
     now: i64,
 }
@@ -182,11 +193,12 @@ struct Target<'a> {
 /// Points the name at the root; the stash's number, and whether it pointed elsewhere before.
 fn point(transaction: &Transaction<'_>, target: &Target<'_>) -> Result<(i64, bool), LedgerError> {
     let own = Access { write: target.access.write, read: vec![target.access.write] };
+    let patches = target.patches.as_ref().map(Digest::as_bytes);
     let before = find_stash(transaction, &own, &target.at.build, &target.at.name)?;
     if let Some(row) = before.as_ref().filter(|row| row.info.id == target.root) {
         transaction
-            .prepare_cached("UPDATE stashes SET committed_at = ?2 WHERE id = ?1")?
-            .execute([row.id, target.now])?;
+            .prepare_cached("UPDATE stashes SET committed_at = ?2, patches = ?3 WHERE id = ?1")?
+            .execute(params![row.id, target.now, patches])?;
         return Ok((row.id, false));
     }
     let build = build_id(transaction, target.access, &target.at.build, target.now)?;
@@ -194,10 +206,11 @@ fn point(transaction: &Transaction<'_>, target: &Target<'_>) -> Result<(i64, boo
     let id = transaction
         .prepare_cached(
             "INSERT INTO stashes (build, name, root, entries, files, directories, symlinks, hard_links, bytes,
-               committed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+               committed_at, patches) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT (build, name) DO UPDATE SET root = excluded.root, entries = excluded.entries,
                files = excluded.files, directories = excluded.directories, symlinks = excluded.symlinks,
-               hard_links = excluded.hard_links, bytes = excluded.bytes, committed_at = excluded.committed_at
+               hard_links = excluded.hard_links, bytes = excluded.bytes, committed_at = excluded.committed_at,
+               patches = excluded.patches
              RETURNING id",
         )?
         .query_row(
@@ -211,7 +224,8 @@ fn point(transaction: &Transaction<'_>, target: &Target<'_>) -> Result<(i64, boo
                 signed(totals.symlinks),
                 signed(totals.hard_links),
                 signed(totals.bytes),
-                target.now
+                target.now,
+                patches
             ],
             |row| row.get(0),
         )?;

@@ -68,12 +68,13 @@ fn copy_stash(
     let id: i64 = transaction
         .prepare_cached(
             "INSERT INTO stashes (build, name, root, entries, files, directories, symlinks, hard_links, bytes,
-               committed_at)
-             SELECT ?2, name, root, entries, files, directories, symlinks, hard_links, bytes, ?3
+               committed_at, patches)
+             SELECT ?2, name, root, entries, files, directories, symlinks, hard_links, bytes, ?3, patches
              FROM stashes WHERE id = ?1
              ON CONFLICT (build, name) DO UPDATE SET root = excluded.root, entries = excluded.entries,
                files = excluded.files, directories = excluded.directories, symlinks = excluded.symlinks,
-               hard_links = excluded.hard_links, bytes = excluded.bytes, committed_at = excluded.committed_at
+               hard_links = excluded.hard_links, bytes = excluded.bytes, committed_at = excluded.committed_at,
+               patches = excluded.patches
              RETURNING id",
         )?
         .query_row(params![row.id, build, now], |row| row.get(0))?;

@@ -16,7 +16,7 @@ pub(super) const STASH: &str =
     "SELECT s.id, b.project, b.build, s.name, s.root, s.entries, s.files, s.directories,
   s.symlinks, s.hard_links, s.bytes, s.committed_at,
   (SELECT count(*) FROM stash_packs r WHERE r.stash = s.id),
-  (SELECT coalesce(sum(p.len), 0) FROM stash_packs r JOIN packs p ON p.id = r.pack WHERE r.stash = s.id), b.scope
+  (SELECT coalesce(sum(p.len), 0) FROM stash_packs r JOIN packs p ON p.id = r.pack WHERE r.stash = s.id), b.scope, s.patches
   FROM stashes s JOIN builds b ON b.id = s.build ";
 
 pub(super) fn state_number(state: PackState) -> i64 {
@@ -54,6 +54,7 @@ pub(super) fn stash(row: &Row<'_>) -> Result<StashRow, LedgerError> {
         build: BuildId { project: row.get(1)?, build: row.get(2)? },
         name: StashName::try_from(name).map_err(|_| LedgerError::Row("stash name"))?,
         id: digest(row, 4)?,
+        patches: row.get::<_, Option<[u8; Digest::LEN]>>(15)?.map(Digest::from_bytes),
         totals: Totals {
             entries: unsigned(row, 5)?,
             files: unsigned(row, 6)?,

@@ -11,7 +11,8 @@
 /// SHA-256 was checked here; `blobs.touched_at` when its upload last moved. `artifacts.state`: 0 new, 1 error, 2 finished,
 /// 3 deleted, 4 expired. Builds are ordered by their numbers, which ascend; `builds.created_at` is for people.
 /// `page_packs` has a page (or a chunk list) with all the packs that it needs, or nothing of it: versions 1 and 2 left some of them behind
-/// when another went, so the third migration forgets what they remember. `meta` has `needs_rebuild` while the ledger stands beside packs that it does not know.
+/// when another went, so the third migration forgets what they remember. A page that is stored as a patch stands there under a digest of both. `stashes.patches` is the
+/// list of a stash's patches, a chunk as its root is. `meta` has `needs_rebuild` while the ledger stands beside packs that it does not know.
 pub(super) const MIGRATIONS: &[&str] = &["
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE tenants (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -78,4 +79,7 @@ CREATE INDEX artifacts_kept ON artifacts (keep_until) WHERE keep_until IS NOT NU
 CREATE INDEX sessions_of_builds ON sessions (scope, project, build) WHERE state = 0 AND kind = 0;
 ", "
 DELETE FROM page_packs;
+", "
+ALTER TABLE stashes ADD COLUMN patches BLOB;
+CREATE INDEX stashes_by_patches ON stashes (patches) WHERE patches IS NOT NULL;
 "];

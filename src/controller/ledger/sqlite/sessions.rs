@@ -156,20 +156,21 @@ pub(super) fn drop_holds(transaction: &Transaction<'_>, id: SessionId) -> Result
     Ok(())
 }
 
-/// A stash of the read scopes with that root, all of whose packs are in `states`.
+/// A stash of the read scopes that is stored so, all of whose packs are in `states`. `stored` is its list of patches, or its root if
+/// it has none.
 pub(super) fn whole_stash(
     transaction: &Transaction<'_>,
     access: &Access,
-    root: &Digest,
+    stored: &Digest,
     states: &str,
 ) -> Result<Option<i64>, LedgerError> {
     let sql = format!(
         "SELECT s.id FROM stashes s JOIN builds b ON b.id = s.build
-         WHERE s.root = ?1 AND b.scope IN ({}) AND NOT EXISTS (
+         WHERE (s.patches = ?1 OR (s.root = ?1 AND s.patches IS NULL)) AND b.scope IN ({}) AND NOT EXISTS (
            SELECT 1 FROM stash_packs r LEFT JOIN packs p ON p.id = r.pack
            WHERE r.stash = s.id AND (p.state IS NULL OR p.state NOT IN ({states})))
          ORDER BY s.id DESC LIMIT 1",
         scope_list(access)
     );
-    Ok(transaction.prepare_cached(&sql)?.query_row([root.as_bytes()], |row| row.get(0)).optional()?)
+    Ok(transaction.prepare_cached(&sql)?.query_row([stored.as_bytes()], |row| row.get(0)).optional()?)
 }
