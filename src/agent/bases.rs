@@ -4,13 +4,12 @@
 //! The file: `PNRBASE1` · for each page, in the order of paths: `u32` length of its first path, `u32` length of the page, digest, path, page.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use fs_err::File;
 
 use crate::model::limits::{MAX_FRAME_BYTES, MAX_PATH_BYTES};
-use crate::model::manifest::PageRef;
 use crate::model::{Digest, EntryPath};
 
 const MAGIC: &[u8; 8] = b"PNRBASE1";
@@ -20,9 +19,13 @@ const HEAD_BYTES: u64 = 8 + Digest::LEN as u64;
 /// The bases of earlier stashes, and those of the stash under way, which go to another file.
 #[derive(Default)]
 pub(super) struct Bases {
-    /// By first path, ascending; empty where there is nothing to keep them in.
+    /// By first path, ascending.
     known: Vec<Base>,
     file: Option<File>,
+    /// Where they are kept; `None` if they are not.
+    path: Option<PathBuf>,
+    /// Those of `known` that stay, in order, for as long as there is no other to be kept.
+    kept: Vec<usize>,
     next: Option<Next>,
 }
 
@@ -36,13 +39,12 @@ pub(super) struct Base {
     len: u32,
 }
 
+/// A file to be.
 struct Next {
     out: BufWriter<File>,
-    path: PathBuf,
     beside: PathBuf,
-    /// Whether it differs from what is known.
-    is_new: bool,
-    count: usize,
+    /// Whether it has its name.
+    is_done: bool,
 }
 
 impl Bases {
@@ -58,85 +60,113 @@ impl Bases {
             tracing::warn!(%error, file = %path.display(), "the pages of earlier stashes cannot be read; not used");
             (Vec::new(), None)
         });
-        let next = Next::begin(path).inspect_err(|error| tracing::warn!(%error, "pages are not kept"));
-        Self { known, file, next: next.ok() }
+        Self { known, file, path: Some(path), kept: Vec::new(), next: None }
     }
 
     /// Whether there is somewhere to keep them.
     pub(super) const fn are_kept(&self) -> bool {
-        self.next.is_some()
+        self.path.is_some()
     }
 
     /// The base of a page that begins with `first`.
     pub(super) fn of(&self, first: &EntryPath) -> Option<&Base> {
-        let at = self.known.binary_search_by(|base| base.first.cmp(first)).ok()?;
-        self.known.get(at)
+        self.known.get(self.place(first)?)
     }
 
     /// Its bytes, if they are what they were.
     pub(super) fn bytes(&self, base: &Base) -> Option<Vec<u8>> {
-        let mut bytes = vec![0; base.len as usize];
-        self.file.as_ref()?.file().read_exact_at(&mut bytes, base.start).ok()?;
-        (Digest::of(&bytes) == base.digest).then_some(bytes)
+        self.read(base).ok().filter(|bytes| Digest::of(bytes) == base.digest)
     }
 
-    /// Keeps the base of a page that is stored as a patch of it, or stands in the store unchanged.
+    /// Keeps the base of a page that is stored as a patch of it.
     pub(super) fn keep(&mut self, first: &EntryPath) {
-        let Some(base) = self.of(first).cloned() else { return };
-        let mut bytes = vec![0; base.len as usize];
-        let read =
-            self.file.as_ref().is_some_and(|file| file.file().read_exact_at(&mut bytes, base.start).is_ok());
-        if read {
-            self.push(&base.first, base.digest, &bytes, false);
+        let Some(at) = self.place(first) else { return };
+        if self.next.is_none() {
+            self.kept.push(at);
+        } else {
+            self.or_warn(|bases| bases.copy(at));
         }
     }
 
-    /// Keeps a page that the store has as it is.
-    pub(super) fn add(&mut self, page: &PageRef, bytes: &[u8]) {
-        let is_new = self.of(&page.first).is_none_or(|base| base.digest != page.chunk.digest);
-        self.push(&page.first, page.chunk.digest, bytes, is_new);
+    /// Keeps a page that the store has as it is, for a page that begins with `first`.
+    pub(super) fn add(&mut self, first: &EntryPath, digest: Digest, bytes: &[u8]) {
+        match self.of(first).is_some_and(|base| base.digest == digest) {
+            true => self.keep(first),
+            false => self.or_warn(|bases| bases.begin()?.write(first, digest, bytes)),
+        }
     }
 
     /// Puts what was kept in the place of what was known.
     pub(super) fn save(&mut self) {
-        let Some(next) = self.next.take() else { return };
-        let is_same = !next.is_new && next.count == self.known.len();
-        if let Err(error) = next.end(is_same) {
-            tracing::warn!(%error, "the pages of this stash are not kept");
+        let is_same = self.next.is_none() && self.kept.len() == self.known.len();
+        if !is_same {
+            self.or_warn(|bases| {
+                bases.begin()?;
+                let next = bases.next.take().zip(bases.path.as_deref());
+                next.map_or(Ok(()), |(next, path)| next.end(path))
+            });
         }
     }
 
-    fn push(&mut self, first: &EntryPath, digest: Digest, bytes: &[u8], is_new: bool) {
-        let Some(next) = &mut self.next else { return };
-        if let Err(error) = next.write(first, digest, bytes) {
-            tracing::warn!(%error, "pages are not kept");
-            self.next = None;
+    /// The file to be, which begins with those that were kept so far.
+    fn begin(&mut self) -> io::Result<&mut Next> {
+        if self.next.is_none() {
+            let path = self.path.as_deref().ok_or(io::ErrorKind::NotFound)?;
+            self.next = Some(Next::begin(path)?);
+            std::mem::take(&mut self.kept).into_iter().try_for_each(|at| self.copy(at))?;
+        }
+        self.next.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn copy(&mut self, at: usize) -> io::Result<()> {
+        let Some(base) = self.known.get(at).cloned() else { return Ok(()) };
+        let bytes = self.read(&base)?;
+        self.next.as_mut().map_or(Ok(()), |next| next.write(&base.first, base.digest, &bytes))
+    }
+
+    fn read(&self, base: &Base) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; base.len as usize];
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        file.file().read_exact_at(&mut bytes, base.start)?;
+        Ok(bytes)
+    }
+
+    fn place(&self, first: &EntryPath) -> Option<usize> {
+        self.known.binary_search_by(|base| base.first.cmp(first)).ok()
+    }
+
+    /// Keeps nothing from now on where that failed: the next run sends more, and that is all.
+    fn or_warn(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) {
+        if self.path.is_none() {
             return;
         }
-        next.is_new |= is_new;
-        next.count += 1;
-    }
-}
-
-impl Drop for Next {
-    fn drop(&mut self) {
-        // What was renamed is not there any more.
-        let _ = fs_err::remove_file(&self.beside);
+        if let Err(error) = work(self) {
+            match error.kind() {
+                io::ErrorKind::WouldBlock => tracing::debug!("another run keeps the pages of this workspace"),
+                _ => tracing::warn!(%error, "the pages of this stash are not kept"),
+            }
+            (self.path, self.next) = (None, None);
+        }
     }
 }
 
 impl Next {
-    fn begin(path: PathBuf) -> io::Result<Self> {
-        let random = getrandom::u64().map_err(io::Error::other)?;
-        let mut name = path.clone().into_os_string();
-        name.push(format!(".{random:016x}.new"));
+    /// Begins a file beside `path`: always the same one, so that what a killed run has left is written over. Two runs do not share it.
+    fn begin(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs_err::create_dir_all(folder)?;
         }
-        let beside = PathBuf::from(name);
-        let mut out = BufWriter::with_capacity(1 << 18, File::create_new(&beside)?);
+        let beside = path.with_extension("pages.new");
+        let file = fs_err::OpenOptions::new().write(true).create(true).truncate(false).open(&beside)?;
+        file.file().try_lock()?;
+        let (ours, there) = (file.metadata()?, fs_err::symlink_metadata(&beside)?);
+        if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, "another run has just kept its own"));
+        }
+        file.set_len(0)?;
+        let mut out = BufWriter::with_capacity(1 << 18, file);
         out.write_all(MAGIC)?;
-        Ok(Self { out, path, beside, is_new: false, count: 0 })
+        Ok(Self { out, beside, is_done: false })
     }
 
     fn write(&mut self, first: &EntryPath, digest: Digest, bytes: &[u8]) -> io::Result<()> {
@@ -148,12 +178,19 @@ impl Next {
         self.out.write_all(bytes)
     }
 
-    fn end(mut self, is_same: bool) -> io::Result<()> {
-        if is_same {
-            return Ok(());
-        }
+    fn end(mut self, path: &Path) -> io::Result<()> {
         self.out.flush()?;
-        fs_err::rename(&self.beside, &self.path)
+        fs_err::rename(&self.beside, path)?;
+        self.is_done = true;
+        Ok(())
+    }
+}
+
+impl Drop for Next {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let _ = fs_err::remove_file(&self.beside);
+        }
     }
 }
 

@@ -130,7 +130,7 @@ impl Writer<'_, '_> {
                 self.patches.insert(digest, patch);
                 self.bases.keep(&page.reference.first);
             }
-            None => self.bases.add(&page.reference, &page.bytes),
+            None => self.bases.add(&page.reference.first, digest, &page.bytes),
         }
     }
 
@@ -180,7 +180,7 @@ impl Writer<'_, '_> {
                     self.feed.manifest_chunk(stored, &patch)?;
                 }
                 (true, None) => {
-                    self.bases.add(&page.reference, &page.bytes);
+                    self.bases.add(&page.reference.first, digest, &page.bytes);
                     self.feed.manifest_chunk(digest, &page.bytes)?;
                 }
             }

@@ -15,6 +15,7 @@ use crate::protocol::{BuildId, Resolved, SessionId, StashInfo, StashName};
 use crate::transfer::get::PackSource;
 use crate::transfer::{ReadLease, Remote, Transport};
 
+use super::bases::Bases;
 use super::error::AgentError;
 use super::in_order::InOrder;
 
@@ -110,11 +111,7 @@ impl<'a> OpenStash<'a> {
     pub fn entries(&self, root: &Root, paths: &[EntryPath]) -> Result<Vec<Entry>, AgentError> {
         let mut entries: Vec<Entry> = Vec::new();
         if paths.is_empty() {
-            self.pages(root, 0..root.pages.len(), |page| {
-                entries.extend(page);
-                Ok(())
-            })?;
-            return Ok(entries);
+            return self.all_entries(root, &mut Bases::default());
         }
         for path in paths {
             let before = entries.len();
@@ -128,6 +125,16 @@ impl<'a> OpenStash<'a> {
         }
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         entries.dedup_by(|a, b| a.path == b.path);
+        Ok(entries)
+    }
+
+    /// Every entry of the stash, keeping the bases of its pages.
+    pub(super) fn all_entries(&self, root: &Root, bases: &mut Bases) -> Result<Vec<Entry>, AgentError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        self.pages_with_bases(root, 0..root.pages.len(), bases, |page| {
+            entries.extend(page);
+            Ok(())
+        })?;
         Ok(entries)
     }
 

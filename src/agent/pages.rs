@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::model::manifest::{ManifestError, PageRef, Patches, Root, page, patch};
 use crate::model::{ChunkRef, Digest, Entry};
 
+use super::bases::Bases;
 use super::error::AgentError;
 use super::in_order::InOrder;
 use super::open_stash::{MANIFEST, OpenStash};
@@ -26,6 +27,17 @@ impl OpenStash<'_> {
         &self,
         root: &Root,
         pages: Range<usize>,
+        each: impl FnMut(Vec<Entry>) -> Result<(), AgentError>,
+    ) -> Result<(), AgentError> {
+        self.pages_with_bases(root, pages, &mut Bases::default(), each)
+    }
+
+    /// The same, keeping what the store has as it is of each page: itself, or the base of its patch.
+    pub(super) fn pages_with_bases(
+        &self,
+        root: &Root,
+        pages: Range<usize>,
+        bases: &mut Bases,
         mut each: impl FnMut(Vec<Entry>) -> Result<(), AgentError>,
     ) -> Result<(), AgentError> {
         let patches = self.patches(root)?;
@@ -38,34 +50,42 @@ impl OpenStash<'_> {
         for group in root.pages[pages].chunk_by(|a, b| patch_of(a).is_some() == patch_of(b).is_some()) {
             if group.iter().all(|page| patch_of(page).is_none()) {
                 let chunks: Vec<ChunkRef> = group.iter().map(|page| page.chunk).collect();
-                in_order.read(&chunks, &MANIFEST, |bytes| each(self.entries_of(bytes)?))?;
+                let mut next = group.iter();
+                in_order.read(&chunks, &MANIFEST, |bytes| {
+                    let page = next.next();
+                    page.into_iter().for_each(|page| bases.add(&page.first, page.chunk.digest, bytes));
+                    each(self.entries_of(bytes)?)
+                })?;
                 continue;
             }
             for group in group.chunks(PATCHED_AT_ONCE) {
-                let patched = group.iter().filter_map(|page| Some((page.chunk.digest, patch_of(page)?)));
-                for bytes in self.patched(&patched.collect::<Vec<_>>())? {
-                    each(self.entries_of(&bytes)?)?;
-                }
+                let patched = group.iter().filter_map(|page| Some((page, patch_of(page)?)));
+                self.patched(&patched.collect::<Vec<_>>(), bases, &mut each)?;
             }
         }
         Ok(())
     }
 
-    /// The bytes of pages, each with its patch.
-    fn patched(&self, pages: &[(Digest, Digest)]) -> Result<Vec<Vec<u8>>, AgentError> {
+    /// The entries of pages, each with its patch.
+    fn patched(
+        &self,
+        pages: &[(&PageRef, Digest)],
+        bases: &mut Bases,
+        each: &mut impl FnMut(Vec<Entry>) -> Result<(), AgentError>,
+    ) -> Result<(), AgentError> {
         let broken = |source: ManifestError| self.manifest_error(source);
         let patches = self.read_whole(&pages.iter().map(|(_, patch)| *patch).collect::<Vec<_>>())?;
         let patch_of = |patch: &Digest| patches.get(patch).map_or(&[][..], |bytes| bytes);
-        let bases: Vec<Digest> = pages
-            .iter()
-            .map(|(_, patch)| patch::base(patch_of(patch)).map_err(broken))
-            .collect::<Result<_, _>>()?;
-        let base_bytes = self.read_whole(&bases)?;
-        let base_of = |base: &Digest| base_bytes.get(base).map_or(&[][..], |bytes| bytes);
-        let apply = |((page, patch), base): (&(Digest, Digest), &Digest)| {
-            patch::apply(page, patch_of(patch), base_of(base)).map_err(broken)
-        };
-        pages.iter().zip(&bases).map(apply).collect()
+        let base_of = |(_, patch): &(&PageRef, Digest)| patch::base(patch_of(patch)).map_err(broken);
+        let names: Vec<Digest> = pages.iter().map(base_of).collect::<Result<_, _>>()?;
+        let read = self.read_whole(&names)?;
+        for ((page, patch), name) in pages.iter().zip(&names) {
+            let base = read.get(name).map_or(&[][..], |bytes| bytes);
+            let bytes = patch::apply(&page.chunk.digest, patch_of(patch), base).map_err(broken)?;
+            bases.add(&page.first, *name, base);
+            each(self.entries_of(&bytes)?)?;
+        }
+        Ok(())
     }
 
     /// Whole chunks by digest, whose lengths their packs know.

@@ -11,6 +11,7 @@ use crate::workspace::restore::{Known, Restore, RestoreOptions, RestoreScope, Re
 use crate::workspace::stat::Stat;
 use crate::workspace::stat_cache::{StatCache, StatCacheWriter};
 
+use super::bases::Bases;
 use super::error::AgentError;
 use super::fetch::{FetchStats, fetch_into};
 use super::open_stash::OpenStash;
@@ -51,7 +52,11 @@ pub fn unstash(
 ) -> Result<Unstashed, AgentError> {
     let stash = OpenStash::open(remote, &request.build, &request.name)?;
     let root = stash.root()?;
-    let entries = whole_links(&stash, &root, stash.entries(&root, &request.paths)?)?;
+    let mut bases = request.cache_file.as_deref().map(Bases::open).unwrap_or_default();
+    let entries = match request.paths.is_empty() {
+        true => stash.all_entries(&root, &mut bases)?,
+        false => whole_links(&stash, &root, stash.entries(&root, &request.paths)?)?,
+    };
     note_found(progress, &entries);
 
     let cache = request.cache_file.as_deref().map(StatCache::open).unwrap_or_default();
@@ -71,6 +76,9 @@ pub fn unstash(
     if let Some(file) = &request.cache_file {
         drop(cache);
         save_cache(file, remote, &stash, &root, restored);
+        if request.paths.is_empty() {
+            bases.save();
+        }
     }
     Ok(Unstashed { info: stash.info.clone(), restored: stats, fetched })
 }
