@@ -8,7 +8,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use pannier::model::entry::{ChunkRef, Content, Entry, EntryKind, Owner, Timestamp, Xattr};
-use pannier::model::manifest::{PageRef, Root, Totals, chunk_list, page};
+use pannier::model::manifest::{PageRef, Patches, Root, Totals, chunk_list, page, patch};
 use pannier::model::pack_layout::{Codec, Footer, Frame};
 use pannier::model::{Digest, EntryPath};
 use pannier::tar::Writer;
@@ -23,6 +23,11 @@ fn main() -> io::Result<()> {
     write("manifest", "root", &root().encode())?;
     write("manifest", "page", &page::encode(&entries()))?;
     write("manifest", "chunk-list", &chunk_list::encode(&[chunk(1, 65_536), chunk(2, 100)]))?;
+    write("manifest", "patch", &patch::encode(&Digest::of(b"base"), &entries()[..3], &entries()[1..]))?;
+    let mut patches = Patches::default();
+    patches.insert(root().pages[0].chunk.digest, Digest::of(b"patch"));
+    let list = patches.encode(&Digest::of(&root().encode()), &root());
+    write("manifest", "patch-list", &list.unwrap_or_default())?;
     let end = footer().encode();
     let with = |number: u64, end: &[u8]| [&number.to_le_bytes(), end].concat();
     write("pack", "end", &with(20 + end.len() as u64, &end))?;

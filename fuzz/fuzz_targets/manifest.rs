@@ -17,7 +17,14 @@ static BASE: LazyLock<(Vec<u8>, Root)> = LazyLock::new(|| {
         let content = Content { size: chunk.len.into(), listed: false, chunks: Box::new([chunk]) };
         let path = EntryPath::new(vec![b'a' + at]).expect("a letter is a path");
         let mtime = Timestamp { secs: i64::from(at), nanos: 0 };
-        Entry { path, mode: 0o644, mtime, owner: None, xattrs: Box::default(), kind: EntryKind::File(content) }
+        Entry {
+            path,
+            mode: 0o644,
+            mtime,
+            owner: None,
+            xattrs: Box::default(),
+            kind: EntryKind::File(content),
+        }
     };
     let bytes = page::encode(&(0..9).map(file).collect::<Vec<_>>());
     let page = |at: u8| PageRef {

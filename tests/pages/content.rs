@@ -141,3 +141,32 @@ fn damage_is_an_error_and_never_other_bytes() {
     let healed = get("b-large.bin");
     assert!(healed.is_whole && healed.body == large, "the damage was reported, so a stash heals it");
 }
+
+/// Proves that files of a page that is stored as a patch are listed, opened and streamed as any others, also once the stash that brought its
+/// base is gone.
+#[test]
+fn a_patched_page_shows_its_files() {
+    let sandbox = Sandbox::new();
+    let served = Served::start(&sandbox, "data", &[]);
+    let file = |at: usize| sandbox.path(&format!("work/files/{at:05}.txt"));
+    fs::create_dir_all(sandbox.path("work/files")).unwrap();
+    (0..1500).for_each(|at| fs::write(file(at), format!("file {at}")).unwrap());
+    let run = |args: &[&str]| sandbox.run_at(&served, args.iter().copied()).exits(0);
+    let stash = |name: &str| {
+        run(&["stash", name, "-C", "work", "--project", "p", "--build", "1", "--json"]).json()
+    };
+    stash("before");
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    fs::write(file(700), "changed").unwrap();
+    let said = stash("deps");
+    assert!(said["stash"]["patches"].is_string(), "{said}");
+    run(&["rm", "before", "--project", "p", "--build", "1"]);
+    run(&["gc"]);
+    let visitor = Visitor::with(&served, &served.token);
+    let listed = visitor.get(&format!("/ui/stash?{STASH}&path=files")).text();
+    assert!(listed.contains("00000.txt") && listed.contains("00700.txt"));
+    assert_eq!(visitor.get(&format!("/ui/file?{STASH}&path=files/00700.txt")).text(), "changed");
+    assert_eq!(visitor.get(&format!("/ui/file?{STASH}&path=files/00701.txt")).text(), "file 701");
+    let tar = visitor.get(&format!("/ui/tar?{STASH}"));
+    assert!(tar.is_whole && tar.body.windows(7).any(|bytes| bytes == b"changed"));
+}
