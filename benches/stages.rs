@@ -154,7 +154,7 @@ fn look_up(criterion: &mut Criterion) {
     let stats: Vec<Stat> = (0..100_000).map(stat).collect();
     let mut writer = StatCacheWriter::new(Timestamp { secs: 2_000_000_000, nanos: 0 });
     stats.iter().for_each(|stat| writer.push(stat, &content(stat.ino, stat.size as u32)));
-    writer.save(&file, "bench", Digest::of(b"root"), (b"root", b"")).expect("there is room");
+    writer.save(&file, "bench", Digest::of(b"root"), (b"root", b""), None).expect("there is room");
     let cache = StatCache::open(&file);
     let mut group = group(criterion, "stat cache", Throughput::Elements(stats.len() as u64));
     group.bench_function("look up 100,000 files", |bencher| {

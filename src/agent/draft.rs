@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use crate::model::entry::Owner;
-use crate::model::{Content, Entry, EntryKind, Timestamp};
+use crate::model::{Content, Digest, Entry, EntryKind, Timestamp};
 use crate::workspace::stat::{FileType, Stat};
 use crate::workspace::stat_cache::{StatCache, StatCacheWriter};
-use crate::workspace::walk::{Found, Skipped};
+use crate::workspace::walk::{Found, Skipped, fingerprint};
 
 use super::error::Problem;
 use super::held::Held;
@@ -115,8 +115,9 @@ impl Draft {
         cached == cache.len() && !self.files.iter().any(|state| matches!(state, FileState::Read(_)))
     }
 
-    /// The next stat cache: every trustworthy content of a file whose last change is older than `stamp`.
-    pub(super) fn remember(&self, stamp: Timestamp) -> StatCacheWriter {
+    /// The next stat cache: every trustworthy content of a file whose last change is older than `stamp`; and the fingerprint of a walk that finds all of it
+    /// unchanged, if every content is among them.
+    pub(super) fn remember(&self, stamp: Timestamp, xattrs: bool) -> (StatCacheWriter, Option<Digest>) {
         let mut writer = StatCacheWriter::new(stamp);
         for (found, state) in self.found.iter().zip(&self.files) {
             if let FileState::Cached(held) | FileState::Read(held) = state
@@ -125,7 +126,12 @@ impl Draft {
                 writer.push(&found.stat, &held.content(found.stat.size));
             }
         }
-        writer
+        let is_known = |state: &FileState| {
+            matches!(state, FileState::NoContent | FileState::Cached(_) | FileState::Read(_))
+        };
+        let is_whole = writer.is_whole() && self.files.iter().all(is_known);
+        let walked = is_whole.then(|| fingerprint(&self.found, self.owner, xattrs));
+        (writer, walked)
     }
 
     /// Frees everything but the entries that are not as they stand in the workspace.

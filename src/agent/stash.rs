@@ -1,12 +1,13 @@
 //! `stash`: a workspace into the store, moving only what the store misses.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
 use crate::model::Digest;
 use crate::model::progress::Progress;
-use crate::protocol::{BuildId, Commit, Committed, Open, StashName};
+use crate::protocol::{BuildId, Commit, Committed, Open, Opened, StashName};
 use crate::transfer::Remote;
 use crate::workspace::beneath::Folder;
 use crate::workspace::select::Selection;
@@ -73,6 +74,10 @@ pub fn stash(
     let folder = Folder::open(&request.folder)?;
     let cache = request.cache_file.as_deref().map(StatCache::open).unwrap_or_default();
     let parent = parent_of(&cache, remote);
+    if let Some(stashed) = stash_known(remote, request, &walked, (&cache, parent), progress)? {
+        tracing::debug!(elapsed = ?clock.elapsed(), "committed as it was");
+        return Ok(stashed);
+    }
     let mut draft = Draft::new(walked.found, &walked.skipped, &cache, request.owner);
     let unopened = draft.unopened();
     note_unopened(progress, &draft, unopened);
@@ -99,21 +104,68 @@ pub fn stash(
     })?;
     tracing::debug!(packs = uploaded.packs.len(), elapsed = ?clock.elapsed(), "sent");
     let stats = uploaded.stats;
-    let is_known = parent.is_some() && cache.root() == Some(manifest.id) && draft.is_all_cached(&cache);
-    let writer = (!is_known).then(|| draft.remember(started));
+    let is_known = parent.is_some()
+        && cache.root() == Some(manifest.id)
+        && cache.fingerprint().is_some()
+        && draft.is_all_cached(&cache);
+    let memory = (!is_known).then(|| draft.remember(started, request.xattrs));
     // The commit of a large stash wants memory of its own.
     drop(cache);
     let problems = draft.into_problems();
     let committed = thread::scope(|scope| {
         // Beside the commit: a cache whose stash was never committed only makes the next run ask about every digest.
-        if let (Some(file), Some(writer)) = (&request.cache_file, writer) {
-            scope.spawn(|| save_cache(writer, file, remote, &manifest));
+        if let (Some(file), Some(memory)) = (&request.cache_file, memory) {
+            scope.spawn(|| save_cache(memory, file, remote, &manifest));
             bases.save();
         }
         commit(remote, uploaded, &manifest)
     })?;
     tracing::debug!(elapsed = ?clock.elapsed(), "committed");
     Ok(Stashed { committed, stats, unopened, problems })
+}
+
+/// A stash of a workspace in which nothing at all has changed: the parent under another name, or again under its own. `None` if anything has, or the
+/// store does not have all of the parent any more.
+fn stash_known(
+    remote: &dyn Remote,
+    request: &StashRequest,
+    walked: &Walk,
+    (cache, parent): (&StatCache, Option<Digest>),
+    progress: &Progress,
+) -> Result<Option<Stashed>, AgentError> {
+    let same = |known| known == walk::fingerprint(&walked.found, request.owner, request.xattrs);
+    let (Some(root), Some(parent)) = (cache.root(), parent) else { return Ok(None) };
+    if !cache.fingerprint().is_some_and(same) {
+        return Ok(None);
+    }
+    let open = Open {
+        build: request.build.clone(),
+        name: request.name.clone(),
+        parent: Some(parent),
+        resume: None,
+        digests: Vec::new(),
+    };
+    let Opened { session, parent_accepted, .. } = remote.open(&open)?;
+    if !parent_accepted {
+        remote.release(session);
+        return Ok(None);
+    }
+    let commit =
+        Commit { session, root, patches: Some(parent).filter(|list| *list != root), packs: Vec::new() };
+    let committed = remote.commit(&commit).inspect_err(|_| remote.release(session))?;
+    progress.done_entries.add(walked.found.len() as u64);
+    progress.done_bytes.add(walked.found.iter().map(|found| found.stat.content_bytes()).sum());
+    let problems = walked.skipped.iter().filter_map(Problem::of_skipped).collect();
+    let (stats, unopened) = (UploadStats::default(), contents(&walked.found));
+    Ok(Some(Stashed { committed, stats, unopened, problems }))
+}
+
+/// How many files hold something, and their bytes; further names of a file are not counted again.
+fn contents(found: &[Found]) -> (u64, u64) {
+    let mut seen = HashSet::new();
+    let files = found.iter().map(|found| &found.stat).filter(|stat| stat.content_bytes() > 0);
+    let own = files.filter(|stat| stat.nlink == 1 || seen.insert((stat.dev, stat.ino)));
+    own.fold((0, 0), |(files, bytes), stat| (files + 1, bytes + stat.size))
 }
 
 /// The entries that a stash would hold, and what it would pass over. Reads no file and asks no controller.
@@ -223,10 +275,14 @@ fn journal_path(remote: &dyn Remote, request: &StashRequest) -> Option<PathBuf> 
 }
 
 /// A cache that cannot be written costs time on the next run and nothing else, so it is no failure of this one.
-fn save_cache(writer: StatCacheWriter, file: &Path, remote: &dyn Remote, manifest: &Manifest) {
-    if let Err(error) =
-        writer.save(file, &remote.identity(), manifest.id, (&manifest.root_bytes, &manifest.patches_bytes))
-    {
+fn save_cache(
+    (writer, walked): (StatCacheWriter, Option<Digest>),
+    file: &Path,
+    remote: &dyn Remote,
+    manifest: &Manifest,
+) {
+    let stored = (&manifest.root_bytes[..], &manifest.patches_bytes[..]);
+    if let Err(error) = writer.save(file, &remote.identity(), manifest.id, stored, walked) {
         tracing::warn!(%error, "the stat cache was not written");
     }
 }

@@ -131,7 +131,8 @@ fn save_cache(
     for (stat, content) in restored.files.filter(|(_, content)| content.size > 0) {
         writer.push(&stat, &content);
     }
-    if let Err(error) = writer.save(file, &remote.identity(), stash.info.id, (&root.encode(), &patches)) {
+    if let Err(error) = writer.save(file, &remote.identity(), stash.info.id, (&root.encode(), &patches), None)
+    {
         tracing::warn!(%error, "the stat cache was not written");
     }
 }

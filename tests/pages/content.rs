@@ -152,9 +152,8 @@ fn a_patched_page_shows_its_files() {
     fs::create_dir_all(sandbox.path("work/files")).unwrap();
     (0..1500).for_each(|at| fs::write(file(at), format!("file {at}")).unwrap());
     let run = |args: &[&str]| sandbox.run_at(&served, args.iter().copied()).exits(0);
-    let stash = |name: &str| {
-        run(&["stash", name, "-C", "work", "--project", "p", "--build", "1", "--json"]).json()
-    };
+    let stash =
+        |name: &str| run(&["stash", name, "-C", "work", "--project", "p", "--build", "1", "--json"]).json();
     stash("before");
     std::thread::sleep(std::time::Duration::from_millis(30));
     fs::write(file(700), "changed").unwrap();

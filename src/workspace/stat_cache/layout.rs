@@ -1,7 +1,7 @@
 //! The bytes of a stat cache, little-endian. No I/O here.
 //!
 //! ```text
-//! head:  magic "PNRSTAT2" | head bytes u64 | records u64 | slots u64 | chunks u64 | stash id 32
+//! head:  magic "PNRSTAT2" | head bytes u64 | records u64 | slots u64 | chunks u64 | stash id 32 | fingerprint 32
 //!        | remote: length u64, bytes | manifest root: length u64, bytes | its list of patches: length u64, bytes
 //!        | BLAKE3 of each body block | BLAKE3 of all of the head before it
 //! body:  slots × u32 (0: free, else record + 1) | records × 88 bytes | chunks × 36 bytes (digest, length u32)
@@ -20,6 +20,8 @@ pub(super) const MAGIC: &[u8; 8] = b"PNRSTAT2";
 pub(super) const BLOCK_BYTES: usize = 16 << 10;
 pub(super) const SLOT_BYTES: usize = 4;
 pub(super) const RECORD_BYTES: usize = 88;
+/// In a fingerprint's place where there is none.
+pub(super) const NONE: Digest = Digest::from_bytes([0; Digest::LEN]);
 pub(super) const CHUNK_BYTES: usize = Digest::LEN + 4;
 /// Bit of a record's chunk count that says that the chunks are chunk lists.
 const LISTED: u32 = 1 << 31;
@@ -128,6 +130,8 @@ impl Sizes {
 pub(super) struct Head {
     pub(super) sizes: Sizes,
     pub(super) root: Digest,
+    /// Of the walk that found all of it; zeros where some content is not in the cache.
+    pub(super) fingerprint: Digest,
     pub(super) remote: String,
     pub(super) root_bytes: Vec<u8>,
     pub(super) patches_bytes: Vec<u8>,
@@ -138,7 +142,7 @@ impl Head {
     /// Bytes that [`Head::encode`] gives.
     pub(super) fn len(&self, blocks: usize) -> usize {
         let texts = self.remote.len() + self.root_bytes.len() + self.patches_bytes.len();
-        8 * 8 + Digest::LEN + texts + (blocks + 1) * Digest::LEN
+        8 * 8 + 2 * Digest::LEN + texts + (blocks + 1) * Digest::LEN
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -149,6 +153,7 @@ impl Head {
             .into_iter()
             .for_each(|n| out.u64(n));
         out.raw(self.root.as_bytes());
+        out.raw(self.fingerprint.as_bytes());
         for bytes in [self.remote.as_bytes(), &self.root_bytes, &self.patches_bytes] {
             out.u64(bytes.len() as u64);
             out.raw(bytes);
@@ -171,6 +176,7 @@ impl Head {
         input = Reader(checked.get(16..)?);
         let sizes = Sizes { records: input.u64()?, slots: input.u64()?, chunks: input.u64()? };
         let root = Digest::from_slice(input.raw(Digest::LEN)?)?;
+        let fingerprint = Digest::from_slice(input.raw(Digest::LEN)?)?;
         let mut bytes = || {
             let len = usize::try_from(input.u64()?).ok()?;
             input.raw(len)
@@ -185,6 +191,9 @@ impl Head {
             && body_bytes.div_ceil(BLOCK_BYTES as u64) == blocks.len() as u64
             && sizes.slots.is_power_of_two()
             && sizes.slots > sizes.records;
-        fits.then_some((Self { sizes, root, remote, root_bytes, patches_bytes, blocks }, head_bytes))
+        fits.then_some((
+            Self { sizes, root, fingerprint, remote, root_bytes, patches_bytes, blocks },
+            head_bytes,
+        ))
     }
 }

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use crate::model::{ChunkRef, Content, Digest};
 use crate::workspace::stat::Stat;
 
-use super::layout::{BLOCK_BYTES, CHUNK_BYTES, Head, Key, RECORD_BYTES, Record, SLOT_BYTES, first_slot};
+use super::layout::{
+    BLOCK_BYTES, CHUNK_BYTES, Head, Key, NONE, RECORD_BYTES, Record, SLOT_BYTES, first_slot,
+};
 use super::mapped::Mapped;
 
 /// A saved cache, or an empty one. Look-ups may run on any number of threads.
@@ -65,6 +67,11 @@ impl StatCache {
     /// The list of that stash's pages that are stored as patches, encoded; empty if none are.
     pub fn patches_bytes(&self) -> &[u8] {
         self.0.as_ref().map_or(&[], |loaded| &loaded.head.patches_bytes)
+    }
+
+    /// Of the walk that gave that stash, if every content in it is in the cache.
+    pub fn fingerprint(&self) -> Option<Digest> {
+        self.0.as_ref().map(|loaded| loaded.head.fingerprint).filter(|fingerprint| *fingerprint != NONE)
     }
 
     /// Identity of the ledger that knows that stash; empty for an empty cache.

@@ -35,7 +35,9 @@ fn save(files: &[(Stat, Content)]) -> (tempfile::TempDir, PathBuf) {
     let file = dir.path().join("deep/er/cache.stat");
     let mut writer = StatCacheWriter::new(STAMP);
     files.iter().for_each(|(stat, content)| writer.push(stat, content));
-    writer.save(&file, "ledger-1", Digest::of(b"root"), (b"root bytes", b"patches")).unwrap();
+    writer
+        .save(&file, "ledger-1", Digest::of(b"root"), (b"root bytes", b"patches"), Some(Digest::of(b"walk")))
+        .unwrap();
     (dir, file)
 }
 
@@ -57,6 +59,7 @@ fn gives_back_what_was_pushed() {
     let cache = StatCache::open(&file);
     assert_eq!((cache.len(), cache.remote(), cache.root_bytes()), (40, "ledger-1", &b"root bytes"[..]));
     assert_eq!(cache.patches_bytes(), b"patches");
+    assert_eq!(cache.fingerprint(), Some(Digest::of(b"walk")));
     assert_eq!(cache.root(), Some(Digest::of(b"root")));
     for (stat, content) in &files {
         assert_eq!(cache.lookup(stat).as_ref(), Some(content));

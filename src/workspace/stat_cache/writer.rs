@@ -8,7 +8,7 @@ use crate::model::{Content, Digest, Timestamp};
 use crate::workspace::stat::Stat;
 
 use super::error::StatCacheError;
-use super::layout::{BLOCK_BYTES, Head, Key, RECORD_BYTES, Record, Sizes, first_slot};
+use super::layout::{BLOCK_BYTES, Head, Key, NONE, RECORD_BYTES, Record, Sizes, first_slot};
 
 /// A cache to be; 88 bytes of memory a file, and 36 a chunk of a file of several.
 #[derive(Debug)]
@@ -17,12 +17,14 @@ pub struct StatCacheWriter {
     records: Vec<Record>,
     chunks: Writer,
     chunk_count: u64,
+    /// Whether there was something that it may not remember.
+    is_partial: bool,
 }
 
 impl StatCacheWriter {
     /// Begins a cache of what was seen since `stamp`, the file system's time before the first file was looked at.
     pub fn new(stamp: Timestamp) -> Self {
-        Self { stamp, records: Vec::new(), chunks: Writer::default(), chunk_count: 0 }
+        Self { stamp, records: Vec::new(), chunks: Writer::default(), chunk_count: 0, is_partial: false }
     }
 
     /// Remembers that the file with this `stat` has this content.
@@ -31,8 +33,9 @@ impl StatCacheWriter {
     /// tick of the clock, and would look the same. Not if `content` is of another size either.
     pub fn push(&mut self, stat: &Stat, content: &Content) {
         let racy = stat.mtime >= self.stamp || stat.ctime >= self.stamp;
-        let Ok(count) = u32::try_from(content.chunks.len()) else { return };
+        let count = u32::try_from(content.chunks.len()).unwrap_or(u32::MAX);
         if racy || content.size != stat.size || count > i32::MAX as u32 {
+            self.is_partial = true;
             return;
         }
         let mut record =
@@ -41,7 +44,10 @@ impl StatCacheWriter {
             [chunk] if record.is_inline() && u64::from(chunk.len) == stat.size => {
                 record.digest = *chunk.digest.as_bytes();
             }
-            [_] if record.is_inline() => return, // lengths that do not add up are nobody's content
+            [_] if record.is_inline() => {
+                self.is_partial = true; // lengths that do not add up are nobody's content
+                return;
+            }
             chunks => {
                 record.digest[..8].copy_from_slice(&self.chunk_count.to_le_bytes());
                 self.chunk_count += u64::from(count);
@@ -54,16 +60,22 @@ impl StatCacheWriter {
         self.records.push(record);
     }
 
+    /// Whether everything that was pushed is remembered.
+    pub const fn is_whole(&self) -> bool {
+        !self.is_partial
+    }
+
     /// Writes the cache beside `file` and renames it there. Nothing is synced: what a power loss tears is noticed.
     ///
     /// `root` is the stash that all of it belongs to, `root_bytes` its encoded manifest root, `patches_bytes` its encoded list of patched
-    /// pages (empty if it has none), `remote` the identity of its ledger.
+    /// pages (empty if it has none), `remote` the identity of its ledger, `fingerprint` that of the walk, if everything in it was pushed and is remembered.
     pub fn save(
         self,
         file: &Path,
         remote: &str,
         root: Digest,
         (root_bytes, patches_bytes): (&[u8], &[u8]),
+        fingerprint: Option<Digest>,
     ) -> Result<(), StatCacheError> {
         let Some((records, slots)) = index(self.records) else {
             return Err(StatCacheError::TooMany { path: file.to_owned(), entries: u32::MAX as usize });
@@ -73,6 +85,7 @@ impl StatCacheWriter {
         let mut head = Head {
             sizes,
             root,
+            fingerprint: fingerprint.unwrap_or(NONE),
             remote: remote.to_owned(),
             root_bytes: root_bytes.to_vec(),
             patches_bytes: patches_bytes.to_vec(),

@@ -11,6 +11,7 @@
 mod assemble;
 mod calls;
 mod error;
+mod fingerprint;
 mod folder;
 mod found;
 #[cfg(target_os = "linux")]
@@ -24,6 +25,7 @@ mod walker;
 mod xattrs;
 
 pub use error::WalkError;
+pub use fingerprint::fingerprint;
 pub use found::{Found, Walk, WalkOptions};
 pub use skipped::{SkipReason, Skipped};
 pub use walker::walk;
