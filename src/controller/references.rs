@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::controller::error::ControllerError;
-use crate::controller::ledger::{Access, PackId, PackRow};
+use crate::controller::ledger::{Access, PackId, PackRow, PackState};
 use crate::controller::open::Controller;
 use crate::controller::pack_source::{ChunkSource, read_tail};
 use crate::model::manifest::{Patches, Root, chunk_list, page, patch};
@@ -226,7 +226,17 @@ impl<'a> Follower<'a> {
                 row
             }
         };
-        Ok((id, self.source.read(row.name, row.len, digest)?))
+        match self.source.read(row.name, row.len, digest) {
+            Ok(bytes) => Ok((id, bytes)),
+            // What another stash brought, a patch's base for one, counts as missing from then on: the next run sends it.
+            Err(error) if row.state != PackState::Pending => {
+                match self.controller.set_aside_if_damaged(&row) {
+                    Ok(Some(_)) => Err(ControllerError::MissingChunk(digest)),
+                    _ => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The packs that hold `digests`, in order: the session's own first, then the index, then the footers of what is
@@ -273,7 +283,6 @@ impl<'a> Follower<'a> {
         digests: &[Digest],
         known: &[Option<PackId>],
     ) -> Result<HashMap<Digest, PackId>, ControllerError> {
-        use crate::controller::ledger::PackState::{Condemned, Live};
         let unknown = digests.iter().zip(known).filter(|(_, pack)| pack.is_none());
         let mut wanted: BTreeSet<Digest> = unknown.map(|(digest, _)| *digest).collect();
         let mut found = HashMap::new();
@@ -281,7 +290,7 @@ impl<'a> Follower<'a> {
             if wanted.is_empty() {
                 break;
             }
-            if !matches!(row.state, Live | Condemned) {
+            if !matches!(row.state, PackState::Live | PackState::Condemned) {
                 continue;
             }
             let tail = read_tail(self.controller.store.as_ref(), row.name, row.len)?;

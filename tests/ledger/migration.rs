@@ -6,7 +6,7 @@ use pannier::protocol::artifact::ArtifactState;
 use crate::artifacts::file;
 use crate::scene::{Scene, build};
 
-/// Undoes the second migration, so that the file is as version 1 left it.
+/// Undoes the later migrations, so that the file is as version 1 left it.
 fn back_to_version_1(path: &std::path::Path) {
     let connection = rusqlite::Connection::open(path).unwrap();
     let undo = "
@@ -14,6 +14,7 @@ fn back_to_version_1(path: &std::path::Path) {
         DROP INDEX sessions_of_builds;
         ALTER TABLE builds DROP COLUMN branch; ALTER TABLE builds DROP COLUMN revision;
         ALTER TABLE builds DROP COLUMN number; ALTER TABLE builds DROP COLUMN created_at;
+        DROP INDEX stashes_by_patches; ALTER TABLE stashes DROP COLUMN patches;
         PRAGMA user_version = 1;";
     connection.execute_batch(undo).unwrap();
 }
