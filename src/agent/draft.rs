@@ -9,7 +9,7 @@ use crate::model::entry::Owner;
 use crate::model::{Content, Digest, Entry, EntryKind, Timestamp};
 use crate::workspace::stat::{FileType, Stat};
 use crate::workspace::stat_cache::{StatCache, StatCacheWriter};
-use crate::workspace::walk::{Found, Skipped, fingerprint};
+use crate::workspace::walk::{Found, Walk};
 
 use super::error::Problem;
 use super::held::Held;
@@ -26,6 +26,8 @@ pub(super) struct Draft {
     /// For an inode with several names: each later name's index → the first one's.
     links: HashMap<usize, usize>,
     owner: bool,
+    /// [`fingerprint`] of the walk; `None` once `found` is no longer what it saw.
+    fingerprint: Option<Digest>,
     /// Entries that are not as they stand in the workspace.
     problems: Vec<Problem>,
 }
@@ -46,9 +48,18 @@ enum FileState {
     Dropped,
 }
 
+/// A digest of all that a stash of a walk follows from. `owner`: whether the stash keeps owners.
+pub(super) fn fingerprint(walk: &Walk, owner: bool) -> Digest {
+    let mut bytes = [u8::from(owner); 1 + Digest::LEN];
+    bytes[1..].copy_from_slice(walk.fingerprint.as_bytes());
+    Digest::of(&bytes)
+}
+
 impl Draft {
     /// Looks every file up in the cache.
-    pub(super) fn new(found: Vec<Found>, skipped: &[Skipped], cache: &StatCache, owner: bool) -> Self {
+    pub(super) fn new(walk: Walk, cache: &StatCache, owner: bool) -> Self {
+        let fingerprint = Some(fingerprint(&walk, owner));
+        let Walk { found, skipped, .. } = walk;
         let links = hard_links(&found);
         let state = |(index, found): (usize, &Found)| match found.stat.file_type() {
             FileType::File if links.contains_key(&index) => FileState::NoContent,
@@ -61,7 +72,7 @@ impl Draft {
         };
         let files = found.par_iter().enumerate().map(state).collect();
         let problems = skipped.iter().filter_map(Problem::of_skipped).collect();
-        Self { found, files, links, owner, problems }
+        Self { found, files, links, owner, fingerprint, problems }
     }
 
     /// Indices of the files that must be read.
@@ -86,6 +97,7 @@ impl Draft {
 
     /// Takes the stats of files that were read in a later state than the walk saw.
     pub(super) fn restate(&mut self, restated: Vec<(usize, Stat)>) {
+        self.fingerprint = self.fingerprint.filter(|_| restated.is_empty());
         restated.into_iter().for_each(|(index, stat)| self.found[index].stat = stat);
     }
 
@@ -117,7 +129,7 @@ impl Draft {
 
     /// The next stat cache: every trustworthy content of a file whose last change is older than `stamp`; and the fingerprint of a walk that finds all of it
     /// unchanged, if every content is among them.
-    pub(super) fn remember(&self, stamp: Timestamp, xattrs: bool) -> (StatCacheWriter, Option<Digest>) {
+    pub(super) fn remember(&self, stamp: Timestamp) -> (StatCacheWriter, Option<Digest>) {
         let mut writer = StatCacheWriter::new(stamp);
         for (found, state) in self.found.iter().zip(&self.files) {
             if let FileState::Cached(held) | FileState::Read(held) = state
@@ -130,8 +142,7 @@ impl Draft {
             matches!(state, FileState::NoContent | FileState::Cached(_) | FileState::Read(_))
         };
         let is_whole = writer.is_whole() && self.files.iter().all(is_known);
-        let walked = is_whole.then(|| fingerprint(&self.found, self.owner, xattrs));
-        (writer, walked)
+        (writer, self.fingerprint.filter(|_| is_whole))
     }
 
     /// Frees everything but the entries that are not as they stand in the workspace.

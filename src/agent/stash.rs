@@ -16,7 +16,7 @@ use crate::workspace::walk::{self, Found, Skipped, Walk, WalkOptions};
 
 use super::bases::Bases;
 use super::digest_set::DigestSet;
-use super::draft::Draft;
+use super::draft::{self, Draft};
 use super::error::{AgentError, Problem};
 use super::held::Held;
 use super::manifest::{Manifest, Parent, feed_manifest};
@@ -78,7 +78,7 @@ pub fn stash(
         tracing::debug!(elapsed = ?clock.elapsed(), "committed as it was");
         return Ok(stashed);
     }
-    let mut draft = Draft::new(walked.found, &walked.skipped, &cache, request.owner);
+    let mut draft = Draft::new(walked, &cache, request.owner);
     let unopened = draft.unopened();
     note_unopened(progress, &draft, unopened);
 
@@ -108,7 +108,7 @@ pub fn stash(
         && cache.root() == Some(manifest.id)
         && cache.fingerprint().is_some()
         && draft.is_all_cached(&cache);
-    let memory = (!is_known).then(|| draft.remember(started, request.xattrs));
+    let memory = (!is_known).then(|| draft.remember(started));
     // The commit of a large stash wants memory of its own.
     drop(cache);
     let problems = draft.into_problems();
@@ -133,9 +133,8 @@ fn stash_known(
     (cache, parent): (&StatCache, Option<Digest>),
     progress: &Progress,
 ) -> Result<Option<Stashed>, AgentError> {
-    let same = |known| known == walk::fingerprint(&walked.found, request.owner, request.xattrs);
     let (Some(root), Some(parent)) = (cache.root(), parent) else { return Ok(None) };
-    if !cache.fingerprint().is_some_and(same) {
+    if cache.fingerprint() != Some(draft::fingerprint(walked, request.owner)) {
         return Ok(None);
     }
     let open = Open {

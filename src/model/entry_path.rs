@@ -48,7 +48,9 @@ impl EntryPath {
         if bytes.contains(&0) {
             return Err(EntryPathError::Nul(Printable(bytes)));
         }
-        if bytes.split(|&b| b == b'/').any(|c| matches!(c, b"" | b"." | b"..")) {
+        if may_have_bad_component(&bytes)
+            && bytes.split(|&b| b == b'/').any(|c| matches!(c, b"" | b"." | b".."))
+        {
             return Err(EntryPathError::Component(Printable(bytes)));
         }
         Ok(Self(bytes))
@@ -95,6 +97,14 @@ impl EntryPath {
         use std::os::unix::ffi::OsStrExt;
         std::path::Path::new(std::ffi::OsStr::from_bytes(&self.0))
     }
+}
+
+/// Whether any component is empty or starts with a dot. Looks at all pairs of bytes without a branch, many at a time, since every file of a workspace comes
+/// through here.
+fn may_have_bad_component(bytes: &[u8]) -> bool {
+    let pairs = bytes.iter().zip(&bytes[1..]);
+    let inside = pairs.fold(false, |bad, (&a, &b)| bad | ((a == b'/') & ((b == b'/') | (b == b'.'))));
+    inside | (bytes[0] == b'.') | (bytes[bytes.len() - 1] == b'/')
 }
 
 impl Ord for EntryPath {

@@ -6,6 +6,7 @@
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
+use crate::model::Digest;
 use crate::model::progress::Progress;
 
 use super::found::Found;
@@ -22,6 +23,8 @@ pub(super) struct Listing {
     pub(super) parts: Vec<usize>,
     /// What could not be kept.
     pub(super) skipped: Vec<Skipped>,
+    /// Of `entries`; `None` where there are none of its own.
+    pub(super) fingerprint: Option<Digest>,
     /// Whether the folder vanished before it could be listed.
     pub(super) gone: bool,
 }
@@ -65,16 +68,26 @@ impl Open {
     }
 }
 
+/// All listings in one.
+#[derive(Debug, Default)]
+pub(super) struct Assembled {
+    /// Sorted by path.
+    pub(super) found: Vec<Found>,
+    /// Sorted by path.
+    pub(super) skipped: Vec<Skipped>,
+    /// Of the listings, in the order of their folders.
+    pub(super) fingerprints: Vec<Digest>,
+}
+
 /// Puts the listings in order, the first being the workspace's; drops folders that vanished or turned out empty.
-pub(super) fn assemble(
-    mut listings: Vec<Option<Listing>>,
-    progress: &Progress,
-) -> (Vec<Found>, Vec<Skipped>) {
+pub(super) fn assemble(mut listings: Vec<Option<Listing>>, progress: &Progress) -> Assembled {
     let entries = listings.iter().flatten().map(|listing| listing.entries.len()).sum();
     let (mut found, mut skipped) = (Vec::with_capacity(entries), Vec::new());
+    let mut fingerprints = Vec::with_capacity(listings.len());
     let mut take = |id: usize| {
         let mut listing = listings.get_mut(id).and_then(Option::take).unwrap_or_default();
         skipped.append(&mut listing.skipped);
+        fingerprints.extend(listing.fingerprint);
         listing
     };
     let mut stack = vec![Open::new(take(0), None)];
@@ -106,5 +119,5 @@ pub(super) fn assemble(
         }
     }
     skipped.sort_by(|a, b| a.path.0.cmp(&b.path.0));
-    (found, skipped)
+    Assembled { found, skipped, fingerprints }
 }

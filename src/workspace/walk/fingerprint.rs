@@ -1,30 +1,23 @@
 //! One digest of all that a walk found: if it is the same again, and every content was known, the manifest is the same. Reads nothing.
-
-use rayon::prelude::*;
+//!
+//! Each folder is hashed by the thread that looked at it, while its entries are at hand; the walk's digest is that of
+//! the folders' in order.
 
 use crate::model::Digest;
 use crate::model::wire::Writer;
 
 use super::found::Found;
 
-/// Entries that are written down and hashed together: some 100 KB.
-const ENTRIES_AT_ONCE: usize = 1024;
+/// Bytes that an entry is written down in, more or less.
+const ENTRY_BYTES: usize = 96;
 
-/// A digest of everything that the manifest of `found` follows from, and of what the cache knows its contents by. `owner` and `xattrs`: whether the
-/// manifest has them.
-pub fn fingerprint(found: &[Found], owner: bool, xattrs: bool) -> Digest {
-    let digests: Vec<Digest> = found.par_chunks(ENTRIES_AT_ONCE).map(digest).collect();
-    let mut all = Writer::default();
-    all.u8(u8::from(owner) | u8::from(xattrs) << 1);
-    all.u64(found.len() as u64);
-    digests.iter().for_each(|digest| all.raw(digest.as_bytes()));
-    Digest::of(&all.0)
-}
-
-fn digest(found: &[Found]) -> Digest {
-    let mut out = Writer(Vec::with_capacity(found.len() * 160));
-    for Found { path, stat, target, xattrs } in found {
-        out.bytes(path.as_bytes());
+/// A digest of everything that a manifest of these entries follows from, and of what the cache knows their contents by. `folder`: the path of the folder
+/// that holds them, empty for the workspace.
+pub(super) fn of_folder(folder: &[u8], entries: &[Found]) -> Digest {
+    let mut out = Writer(Vec::with_capacity(folder.len() + entries.len() * ENTRY_BYTES));
+    out.bytes(folder);
+    for Found { path, stat, target, xattrs } in entries {
+        out.bytes(path.file_name());
         [stat.dev, stat.ino, stat.size].into_iter().for_each(|number| out.u64(number));
         for time in [stat.mtime, stat.ctime] {
             out.u64(time.secs as u64);
@@ -40,6 +33,14 @@ fn digest(found: &[Found]) -> Digest {
         }
     }
     Digest::of(&out.0)
+}
+
+/// A digest of a whole walk, from those of its folders. `xattrs`: whether it looked for extended attributes.
+pub(super) fn of_walk(folders: &[Digest], xattrs: bool) -> Digest {
+    let mut all = Writer(Vec::with_capacity(1 + folders.len() * Digest::LEN));
+    all.u8(u8::from(xattrs));
+    folders.iter().for_each(|digest| all.raw(digest.as_bytes()));
+    Digest::of(&all.0)
 }
 
 #[cfg(test)]
@@ -66,15 +67,14 @@ mod tests {
         Found { path, stat, target: None, xattrs: Box::default() }
     }
 
-    /// Proves that nothing that a manifest or a cached content follows from can change unnoticed, at the ends and the seams of what is hashed together.
+    /// Proves that nothing that a manifest or a cached content follows from can change unnoticed.
     #[test]
     fn whatever_changes_makes_another() {
-        let all: Vec<Found> = (0..2 * ENTRIES_AT_ONCE as u64 + 5).map(found).collect();
-        let same = fingerprint(&all, false, false);
-        assert_eq!(fingerprint(&all, false, false), same);
-        assert_ne!(fingerprint(&all, true, false), same);
-        assert_ne!(fingerprint(&all, false, true), same);
-        assert_ne!(fingerprint(&all[1..], false, false), same);
+        let all: Vec<Found> = (0..100).map(found).collect();
+        let same = of_folder(b"folder", &all);
+        assert_eq!(of_folder(b"folder", &all), same);
+        assert_ne!(of_folder(b"folders", &all), same);
+        assert_ne!(of_folder(b"folder", &all[1..]), same);
         let changes: [fn(&mut Found); 14] = [
             |found| found.path = EntryPath::new(b"zzz".to_vec()).unwrap(),
             |found| found.stat.dev += 1,
@@ -91,12 +91,22 @@ mod tests {
             |found| found.target = Some(Box::default()),
             |found| found.xattrs = Box::new([Xattr { name: b"user.a"[..].into(), value: Box::default() }]),
         ];
-        for at in [0, ENTRIES_AT_ONCE - 1, ENTRIES_AT_ONCE, all.len() - 1] {
+        for at in [0, 50, all.len() - 1] {
             for (number, change) in changes.iter().enumerate() {
                 let mut other = all.clone();
                 change(&mut other[at]);
-                assert_ne!(fingerprint(&other, false, false), same, "change {number} at {at}");
+                assert_ne!(of_folder(b"folder", &other), same, "change {number} at {at}");
             }
+        }
+    }
+
+    #[test]
+    fn a_walk_is_its_folders_in_order() {
+        let [a, b] = [Digest::of(b"a"), Digest::of(b"b")];
+        let same = of_walk(&[a, b], false);
+        assert_eq!(of_walk(&[a, b], false), same);
+        for other in [of_walk(&[b, a], false), of_walk(&[a], false), of_walk(&[a, b], true)] {
+            assert_ne!(other, same);
         }
     }
 }

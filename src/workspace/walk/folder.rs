@@ -15,6 +15,7 @@ use crate::workspace::select::IgnoreLevel;
 use crate::workspace::stat::{FileType, Stat};
 
 use super::assemble::{Keep, Link, Listing};
+use super::fingerprint;
 use super::found::Found;
 use super::names::{Names, TypeHint};
 use super::skipped::{SkipReason, is_abandoned_restore};
@@ -71,13 +72,13 @@ struct Choice {
 
 impl Walker<'_> {
     /// Lists a folder; if it cannot be listed, the listing that says so.
-    pub(super) fn list(&self, folder: &Folder) -> Result<Listed, Listing> {
-        let unreadable = |errno: Errno| Listing {
-            skipped: vec![skipped(&folder.path, SkipReason::Unreadable(errno.into()))],
-            ..Listing::default()
+    pub(super) fn list(&self, folder: &Folder) -> Result<Listed, Box<Listing>> {
+        let unreadable = |errno: Errno| {
+            let skipped = vec![skipped(&folder.path, SkipReason::Unreadable(errno.into()))];
+            Box::new(Listing { skipped, ..Listing::default() })
         };
         let handle = match self.open(&folder.path) {
-            Err(Errno::NOENT) => return Err(Listing { gone: true, ..Listing::default() }),
+            Err(Errno::NOENT) => return Err(Box::new(Listing { gone: true, ..Listing::default() })),
             handle => handle.map_err(unreadable)?,
         };
         let mut names = Names::default();
@@ -126,6 +127,7 @@ impl Walker<'_> {
             components.pop();
         }
         listing.entries.shrink_to_fit();
+        listing.fingerprint = Some(fingerprint::of_folder(&part.path, &listing.entries));
         for entry in listing.entries.iter().filter(|entry| entry.stat.file_type() == FileType::File) {
             file_bytes += entry.stat.size;
         }

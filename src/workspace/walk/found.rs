@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::{EntryPath, Timestamp, Xattr};
+use crate::model::{Digest, EntryPath, Timestamp, Xattr};
 use crate::workspace::stat::Stat;
 
 use super::skipped::Skipped;
@@ -20,12 +20,14 @@ pub struct WalkOptions {
 }
 
 /// A workspace as it stood.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Walk {
     /// The entries, sorted by path; the workspace itself is none of them. A folder stands before what it holds.
     pub found: Vec<Found>,
     /// What is on disk and not in `found`, though it was selected; sorted by path.
     pub skipped: Vec<Skipped>,
+    /// Of everything in `found`: the same as long as nothing changes.
+    pub fingerprint: Digest,
     /// The file system's time before the first folder was read: a file that is stamped as late as this, or later,
     /// may change again without its stamp showing it.
     pub started: Timestamp,

@@ -25,7 +25,6 @@ mod walker;
 mod xattrs;
 
 pub use error::WalkError;
-pub use fingerprint::fingerprint;
 pub use found::{Found, Walk, WalkOptions};
 pub use skipped::{SkipReason, Skipped};
 pub use walker::walk;

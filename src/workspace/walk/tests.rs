@@ -26,6 +26,7 @@ fn walk_all(dir: &Path, selection: &Selection, options: &WalkOptions) -> Walk {
     let progress = Progress::default();
     let portable = walk_with(Calls::Portable, dir, selection, options, &progress).unwrap();
     assert_eq!(native.found, portable.found);
+    assert_eq!(native.fingerprint, portable.fingerprint);
     let texts =
         |walk: &Walk| walk.skipped.iter().map(|s| format!("{} {}", s.path, s.reason)).collect::<Vec<_>>();
     assert_eq!(texts(&native), texts(&portable));
@@ -203,5 +204,25 @@ fn the_start_is_by_the_clock_that_stamps_files() {
         let walk =
             walk_with(calls, dir.path(), &Selection::everything(), &options(), &Progress::default()).unwrap();
         assert!(walk.found[0].stat.mtime >= started && walk.started >= started);
+    }
+}
+
+/// Proves that the fingerprint of a walk is one of the tree, whatever its threads did, and that a change in any folder shows in it.
+#[test]
+fn the_fingerprint_is_the_trees() {
+    let dir = tempfile::tempdir().unwrap();
+    for path in ["a/file", "a/deep/file", "b/file"] {
+        write(dir.path(), path);
+    }
+    (0..2 * PART_NAMES + 3).for_each(|number| write(dir.path(), &format!("wide/{number}")));
+    let same = everything(dir.path()).fingerprint;
+    for threads in [1, 4, 4, 4] {
+        let options = WalkOptions { threads, ..WalkOptions::default() };
+        assert_eq!(walk_all(dir.path(), &Selection::everything(), &options).fingerprint, same, "{threads}");
+    }
+    for changed in ["a/deep/file", "b/file", "wide/8000"] {
+        let before = everything(dir.path()).fingerprint;
+        std::fs::write(dir.path().join(changed), "other content").unwrap();
+        assert_ne!(everything(dir.path()).fingerprint, before, "{changed}");
     }
 }

@@ -11,9 +11,10 @@ use crate::model::entry_path::Printable;
 use crate::model::progress::Progress;
 use crate::workspace::select::Selection;
 
-use super::assemble::{Listing, assemble};
+use super::assemble::{Assembled, Listing, assemble};
 use super::calls::Calls;
 use super::error::WalkError;
+use super::fingerprint;
 use super::folder::{Folder, Listed, Part, read_ignore_file};
 use super::found::{Walk, WalkOptions};
 use super::skipped::{SkipReason, Skipped};
@@ -70,8 +71,8 @@ pub(super) fn walk_with(
     for (id, listing) in done {
         listings[id] = Some(listing); // every id was taken from the counter that gave `count`
     }
-    let (found, skipped) = assemble(listings, progress);
-    Ok(Walk { found, skipped, started })
+    let Assembled { found, skipped, fingerprints } = assemble(listings, progress);
+    Ok(Walk { found, skipped, fingerprint: fingerprint::of_walk(&fingerprints, options.xattrs), started })
 }
 
 /// Opens the workspace, through symlinks if it is named by one, and proves that it may be listed.
@@ -114,7 +115,7 @@ impl Walker<'_> {
     /// tasks that wait are those of one path's siblings, not of a whole level of the tree.
     fn spawn<'scope>(&'scope self, scope: &rayon::Scope<'scope>, folder: Folder) {
         scope.spawn(move |scope| match self.list(&folder) {
-            Err(listing) => self.finish(folder.listing, listing),
+            Err(listing) => self.finish(folder.listing, *listing),
             Ok(listed) => self.look(scope, folder, listed),
         });
     }
