@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use rayon::prelude::*;
+
 use crate::controller::error::ControllerError;
 use crate::controller::ledger::{Access, PackId, PackRow, PackState};
 use crate::controller::open::Controller;
@@ -13,8 +15,13 @@ use crate::protocol::SessionId;
 
 /// Pages that are followed together, …
 const PAGES_AT_ONCE: usize = 64;
+/// … those that are held to be decoded side by side: some MB, …
+const PAGES_IN_MEMORY: usize = 16;
 /// … and chunks of large files that are looked up together: 10 MB of digests.
 const CHUNKS_AT_ONCE: usize = 1 << 18;
+
+/// Chunks that one thread looks up: with fewer it costs more to have others help.
+const CHUNKS_A_THREAD: usize = 1 << 12;
 
 /// A page, and the patch that it is stored as, if it is.
 #[derive(Clone, Copy)]
@@ -30,6 +37,34 @@ impl StoredPage {
             Some(patch) => Digest::of(&[*self.page.as_bytes(), *patch.as_bytes()].concat()),
             None => self.page,
         }
+    }
+}
+
+/// A page as it was read: its bytes, or a patch and those of its base.
+struct ReadPage {
+    page: Digest,
+    patch: Option<(Digest, Vec<u8>)>,
+    bytes: Vec<u8>,
+    /// Its number among the parts.
+    part: usize,
+}
+
+impl ReadPage {
+    /// The chunks of its files, and the lists of those that are large; each with the page's number.
+    fn contents(&self) -> Result<[Vec<(Digest, usize)>; 2], ControllerError> {
+        let patched = self.patch.as_ref().map(|(digest, patch)| {
+            patch::apply(&self.page, patch, &self.bytes)
+                .map_err(|source| ControllerError::Manifest { digest: *digest, source })
+        });
+        let patched = patched.transpose()?;
+        let entries = page::decode(patched.as_ref().unwrap_or(&self.bytes))
+            .map_err(|source| ControllerError::Manifest { digest: self.page, source })?;
+        let (mut chunks, mut lists) = (Vec::new(), Vec::new());
+        for content in entries.iter().filter_map(Entry::content) {
+            let digests = content.runs().map(|chunk| (chunk.digest, self.part));
+            if content.listed { lists.extend(digests) } else { chunks.extend(digests) }
+        }
+        Ok([chunks, lists])
     }
 }
 
@@ -133,14 +168,12 @@ impl<'a> Follower<'a> {
     /// Each page, and each list that was not known, with the packs that it and its files need.
     fn pages(&mut self, pages: &[StoredPage]) -> Result<Vec<(Digest, Vec<PackId>)>, ControllerError> {
         let mut needs = Needs::default();
-        for page in pages {
-            let digest = page.page;
-            let (part, bytes) = self.page(page, &mut needs)?;
-            let entries =
-                page::decode(&bytes).map_err(|source| ControllerError::Manifest { digest, source })?;
-            for content in entries.iter().filter_map(Entry::content) {
-                let chunks = content.runs().map(|chunk| (chunk.digest, part));
-                if content.listed { needs.lists.extend(chunks) } else { needs.chunks.extend(chunks) }
+        for pages in pages.chunks(PAGES_IN_MEMORY) {
+            let read = pages.iter().map(|page| self.page(page, &mut needs)).collect::<Result<Vec<_>, _>>()?;
+            let contents: Vec<_> = read.par_iter().map(ReadPage::contents).collect::<Result<_, _>>()?;
+            for [chunks, lists] in contents {
+                needs.chunks.extend(chunks);
+                needs.lists.extend(lists);
             }
         }
         self.lists(&mut needs)?;
@@ -179,14 +212,18 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
-    /// A page to follow, and its number among the parts.
-    fn page(&mut self, page: &StoredPage, needs: &mut Needs) -> Result<(usize, Vec<u8>), ControllerError> {
-        let Some(patch) = page.patch else { return self.part(page.page, needs) };
-        let broken = |source| ControllerError::Manifest { digest: patch, source };
-        let (pack, bytes) = self.manifest_part(patch)?;
-        let (base_pack, base) = self.manifest_part(patch::base(&bytes).map_err(broken)?)?;
-        needs.parts.push((page.key(), BTreeSet::from([pack, base_pack])));
-        Ok((needs.parts.len() - 1, patch::apply(&page.page, &bytes, &base).map_err(broken)?))
+    /// Reads a page to follow, which becomes one of the parts.
+    fn page(&mut self, stored: &StoredPage, needs: &mut Needs) -> Result<ReadPage, ControllerError> {
+        let page = stored.page;
+        let Some(digest) = stored.patch else {
+            let (part, bytes) = self.part(page, needs)?;
+            return Ok(ReadPage { page, patch: None, bytes, part });
+        };
+        let (pack, patch) = self.manifest_part(digest)?;
+        let broken = |source| ControllerError::Manifest { digest, source };
+        let (base_pack, bytes) = self.manifest_part(patch::base(&patch).map_err(broken)?)?;
+        needs.parts.push((stored.key(), BTreeSet::from([pack, base_pack])));
+        Ok(ReadPage { page, patch: Some((digest, patch)), bytes, part: needs.parts.len() - 1 })
     }
 
     /// A page or list to follow, and its number among the parts.
@@ -199,7 +236,7 @@ impl<'a> Follower<'a> {
     /// Finds the packs of the chunks that are needed. In the order of digests, which is that of the index: the same
     /// look-ups in the order of paths read every part of a large index again and again.
     fn settle(&self, needs: &mut Needs) -> Result<(), ControllerError> {
-        needs.chunks.sort_unstable();
+        needs.chunks.par_sort_unstable();
         needs.chunks.dedup();
         let mut digests: Vec<Digest> = needs.chunks.iter().map(|(digest, _)| *digest).collect();
         digests.dedup();
@@ -268,11 +305,13 @@ impl<'a> Follower<'a> {
             .map(|(digest, _)| *digest)
             .collect();
         if !rest.is_empty() {
-            let indexed = self.controller.ledger.locate(self.access, &rest)?;
+            let (ledger, access) = (&self.controller.ledger, self.access);
+            let parts = rest.par_chunks(CHUNKS_A_THREAD).map(|part| ledger.locate(access, part));
+            let indexed: Vec<Vec<_>> = parts.collect::<Result<_, _>>()?;
             found
                 .iter_mut()
                 .filter(|pack| pack.is_none())
-                .zip(indexed)
+                .zip(indexed.into_iter().flatten())
                 .for_each(|(pack, known)| *pack = known);
         }
         Ok(found)
