@@ -2,7 +2,7 @@
 
 use crate::controller::caller::Caller;
 use crate::controller::error::{ControllerError, ErrorKind, reasons};
-use crate::controller::ledger::{NewReader, PackRow, PackState};
+use crate::controller::ledger::{NewReader, OpenedReader, PackRow, PackState};
 use crate::controller::open::{Controller, LEASE_SECONDS};
 use crate::controller::pack_source::{check_pack, read_tail};
 use crate::controller::store::AnswerHeaders;
@@ -27,10 +27,12 @@ impl Controller {
         let owner = self.clock.process();
         let owner = owner.as_deref();
         let new = NewReader { stash: stash.id, expires_at: self.reader_expires_at(owner), owner };
-        let Some((session, rows)) = self.ledger.open_reader(&caller.access, &new)? else {
+        // As it is now, if it was replaced meanwhile.
+        let Some(OpenedReader { session, stash, packs }) = self.ledger.open_reader(&caller.access, &new)?
+        else {
             return Err(self.no_stash(caller, build, name)?);
         };
-        let readable = rows.iter().filter(|row| self.has_footer(row));
+        let readable = packs.iter().filter(|row| self.has_footer(row));
         let packs = readable.map(|row| self.download(row)).collect::<Result<_, _>>()?;
         Ok(Resolved { session, stash: stash.info, packs })
     }

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use pannier::controller::ledger::{
     Access, AnnouncedArtifact, Announcement, ArtifactLedger, ArtifactRow, ArtifactSearch, BlobRow, BlobSweep,
     BrowseLedger, BuildRow, CommitRows, EndedUpload, Fault, FoundRows, GonePack, Ledger, LedgerError,
-    MendedStash, NewReader, NewSession, OpenedSession, PackId, PackRow, PackState, Part, ProjectRow,
-    RebuiltPack, ScopeId, SessionRow, SqliteLedger, StashRow, Sweep, Swept, SweptBlobs,
+    MendedStash, NewReader, NewSession, OpenedReader, OpenedSession, PackId, PackRow, PackState, Part,
+    ProjectRow, RebuiltPack, ScopeId, SessionRow, SqliteLedger, StashRow, Sweep, Swept, SweptBlobs,
 };
 use pannier::controller::store::{AnswerHeaders, Finding, PutIntent, Store, StoreError, StoredObject};
 use pannier::model::{Digest, ObjectKind, ObjectName, PackName, SignedUrl};
@@ -145,7 +145,7 @@ impl Ledger for GuardedLedger {
         fn pack_by_id(pack: PackId) -> Option<PackRow>;
         fn commit_known(access: &Access, at: &SessionRow, root: Digest, patches: Option<Digest>, now: i64) -> Option<Committed>;
         fn find(access: &Access, build: &BuildId, name: &StashName) -> Option<StashRow>;
-        fn open_reader(access: &Access, new: &NewReader<'_>) -> Option<(SessionId, Vec<PackRow>)>;
+        fn open_reader(access: &Access, new: &NewReader<'_>) -> Option<OpenedReader>;
         fn reader(access: &Access, session: SessionId, now: i64, lease: i64) -> Vec<PackRow>;
         fn list(access: &Access, build: &BuildId) -> Vec<StashInfo>;
         fn remove(access: &Access, build: &BuildId, name: &StashName) -> bool;

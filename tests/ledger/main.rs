@@ -58,7 +58,8 @@ conformance! {
         the_newest_build_that_fits_is_found,
         a_build_is_found_by_its_number;
     browse: projects_and_builds_are_counted, what_nobody_may_read_is_not_listed, long_lists_come_in_parts, artifacts_count_too;
-    stashes: names_are_found_listed_and_forgotten, a_build_is_copied_by_reference, a_reader_holds_its_packs;
+    stashes: names_are_found_listed_and_forgotten, a_build_is_copied_by_reference, a_reader_holds_its_packs,
+        a_reader_of_what_was_replaced_gets_what_is;
 }
 
 fn on_disk(folder: &std::path::Path) -> SqliteLedger {

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pannier::controller::ledger::{
-    Access, CommitRows, GonePack, Ledger, LedgerError, NewReader, NewSession, OpenedSession, PackId, PackRow,
-    PackState, ScopeId, SessionRow, Sweep, Swept,
+    Access, CommitRows, GonePack, Ledger, LedgerError, NewReader, NewSession, OpenedReader, OpenedSession,
+    PackId, PackRow, PackState, ScopeId, SessionRow, Sweep, Swept,
 };
 use pannier::model::manifest::Totals;
 use pannier::model::{Digest, PackName};
@@ -179,8 +179,8 @@ impl<'a> Scene<'a> {
 
     pub(crate) fn read(&self, stash: i64) -> Option<(SessionId, Vec<PackId>)> {
         let new = NewReader { stash, expires_at: NOW + LEASE, owner: None };
-        let (session, rows) = self.ledger.open_reader(&self.access, &new).unwrap()?;
-        Some((session, rows.into_iter().map(|row| row.id).collect()))
+        let OpenedReader { session, packs, .. } = self.ledger.open_reader(&self.access, &new).unwrap()?;
+        Some((session, packs.into_iter().map(|row| row.id).collect()))
     }
 
     pub(crate) fn end(&self, session: SessionId) {

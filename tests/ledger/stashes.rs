@@ -1,8 +1,8 @@
 //! Names and builds, and sessions that read.
 
-use pannier::controller::ledger::{Ledger, PackState};
+use pannier::controller::ledger::{Ledger, NewReader, OpenedReader, PackState};
 
-use crate::scene::{NOW, Scene, build, name, root};
+use crate::scene::{LEASE, NOW, Scene, build, name, root};
 
 /// Proves that a name points at one root at a time, that a list is sorted and of one build, and that what was
 /// forgotten is not found.
@@ -67,4 +67,17 @@ pub(crate) fn a_reader_holds_its_packs(ledger: &dyn Ledger) {
     assert_eq!((scene.sweep().condemned, scene.state(stashed.pack)), (0, Some(PackState::Live)));
     let swept = scene.sweep_at(NOW + 100_000);
     assert_eq!((swept.reaped_sessions, swept.condemned), (1, 1));
+}
+
+/// Proves that a reader of a stash that was replaced gets its root and its packs of one moment.
+pub(crate) fn a_reader_of_what_was_replaced_gets_what_is(ledger: &dyn Ledger) {
+    let scene = Scene::new(ledger);
+    scene.stash("x", "abc");
+    let found = ledger.find(&scene.access, &build("1"), &name("x")).unwrap().unwrap();
+    let replaced = scene.stash("x", "de");
+    let new = NewReader { stash: found.id, expires_at: NOW + LEASE, owner: None };
+    let OpenedReader { session, stash, packs } = ledger.open_reader(&scene.access, &new).unwrap().unwrap();
+    assert_eq!((stash.id, stash.info.id), (found.id, replaced.root));
+    assert_eq!(packs.iter().map(|row| row.id).collect::<Vec<_>>(), [replaced.pack]);
+    assert_eq!(scene.pinned(session), [replaced.pack]);
 }

@@ -2,7 +2,7 @@
 
 use crate::controller::caller::Caller;
 use crate::controller::error::{ControllerError, ErrorKind};
-use crate::controller::ledger::{Access, NewReader, PackRow, StashRow};
+use crate::controller::ledger::{Access, NewReader, OpenedReader, PackRow};
 use crate::controller::open::{Controller, LEASE_SECONDS};
 use crate::controller::pack_source::ChunkSource;
 use crate::model::manifest::{Patches, Root, page, patch};
@@ -46,8 +46,7 @@ impl Controller {
         caller.require_read(build)?;
         let missing = || ControllerError::NoStash { name: name.clone(), others: Vec::new() };
         let row = self.ledger.find(&caller.access, build, name)?.ok_or_else(missing)?;
-        let key = StashKey { stash: row.id, root: row.info.id, access: caller.access.clone() };
-        self.open_row(key, row)?.ok_or_else(missing)
+        self.open_row(&caller.access, row.id)?.ok_or_else(missing)
     }
 
     /// Opens the stash of `key`; `None` if it is gone or another one by now.
@@ -57,20 +56,22 @@ impl Controller {
     ) -> Result<Option<OpenedStash<'_>>, ControllerError> {
         let row = self.ledger.stash(key.stash)?;
         let row = row.filter(|row| row.info.id == key.root && key.access.read.contains(&row.scope));
-        row.map_or(Ok(None), |row| self.open_row(key.clone(), row))
+        let opened = row.map_or(Ok(None), |row| self.open_row(&key.access, row.id))?;
+        Ok(opened.filter(|opened| opened.key == *key))
     }
 
-    fn open_row(&self, key: StashKey, row: StashRow) -> Result<Option<OpenedStash<'_>>, ControllerError> {
+    fn open_row(&self, access: &Access, stash: i64) -> Result<Option<OpenedStash<'_>>, ControllerError> {
         let owner = self.clock.process();
         let owner = owner.as_deref();
-        let new = NewReader { stash: row.id, expires_at: self.reader_expires_at(owner), owner };
-        let Some((session, mut packs)) = self.ledger.open_reader(&key.access, &new)? else {
+        let new = NewReader { stash, expires_at: self.reader_expires_at(owner), owner };
+        let Some(OpenedReader { session, stash, mut packs }) = self.ledger.open_reader(access, &new)? else {
             return Ok(None);
         };
         // What the index does not know is looked for in all of them: first where roots and pages can stand.
         packs.sort_by_key(|pack| !pack.has_manifest);
         let mut opened = OpenedStash {
-            info: row.info,
+            key: StashKey { stash: stash.id, root: stash.info.id, access: access.clone() },
+            info: stash.info,
             root: Root::default(),
             patches: Patches::default(),
             controller: self,
@@ -79,7 +80,6 @@ impl Controller {
             packs,
             source: ChunkSource::sharing(self.store.as_ref(), &self.tails),
             page: None,
-            key,
         };
         let digest = opened.info.id;
         let bytes = opened.chunk(digest)?;

@@ -9,8 +9,8 @@ use super::artifacts::ArtifactLedger;
 use super::browse::BrowseLedger;
 use super::error::LedgerError;
 use super::rows::{
-    Access, CommitRows, GonePack, MendedStash, NewReader, NewSession, OpenedSession, PackId, PackRow,
-    PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
+    Access, CommitRows, GonePack, MendedStash, NewReader, NewSession, OpenedReader, OpenedSession, PackId,
+    PackRow, PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
 };
 
 /// Told of every transaction: `read` or `write`, and how long it took with its wait for a connection.
@@ -83,12 +83,8 @@ pub trait Ledger: ArtifactLedger + BrowseLedger + Send + Sync {
         build: &BuildId,
         name: &StashName,
     ) -> Result<Option<StashRow>, LedgerError>;
-    /// Opens a read session that pins a stash's packs; those packs, quarantined ones last. `None` without the stash.
-    fn open_reader(
-        &self,
-        access: &Access,
-        new: &NewReader<'_>,
-    ) -> Result<Option<(SessionId, Vec<PackRow>)>, LedgerError>;
+    /// Opens a read session that pins a stash's packs. `None` without the stash.
+    fn open_reader(&self, access: &Access, new: &NewReader<'_>) -> Result<Option<OpenedReader>, LedgerError>;
     /// The packs of an open read session that the write scope opened; its lease ends no earlier than `lease` from now.
     fn reader(
         &self,

@@ -21,7 +21,7 @@ pub use back_end::{Ledger, TransactionObserver};
 pub use browse::{BrowseLedger, BuildRow, Part, ProjectRow};
 pub use error::{Cause, Fault, LedgerError};
 pub use rows::{
-    Access, CommitRows, Creation, GonePack, MendedStash, NewReader, NewSession, OpenedSession, PackId,
-    PackRow, PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
+    Access, CommitRows, Creation, GonePack, MendedStash, NewReader, NewSession, OpenedReader, OpenedSession,
+    PackId, PackRow, PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
 };
 pub use sqlite::SqliteLedger;

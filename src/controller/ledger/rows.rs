@@ -85,6 +85,17 @@ pub struct NewReader<'a> {
     pub owner: Option<&'a str>,
 }
 
+/// A read session that was opened. Stash and packs are of one moment: a stash that is replaced meanwhile changes neither.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedReader {
+    /// Its number.
+    pub session: SessionId,
+    /// What is read.
+    pub stash: StashRow,
+    /// The packs that it refers to, now pinned; quarantined ones last.
+    pub packs: Vec<PackRow>,
+}
+
 /// A session that was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenedSession {

@@ -3,8 +3,8 @@
 use rusqlite::OptionalExtension;
 
 use crate::controller::ledger::{
-    Access, CommitRows, GonePack, Ledger, LedgerError, MendedStash, NewReader, NewSession, OpenedSession,
-    PackId, PackRow, PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
+    Access, CommitRows, GonePack, Ledger, LedgerError, MendedStash, NewReader, NewSession, OpenedReader,
+    OpenedSession, PackId, PackRow, PackState, RebuiltPack, ScopeId, SessionRow, StashRow, Sweep, Swept,
     TransactionObserver,
 };
 use crate::model::{Digest, PackName};
@@ -133,11 +133,7 @@ impl Ledger for SqliteLedger {
         self.find_by_name(access, build, name)
     }
 
-    fn open_reader(
-        &self,
-        access: &Access,
-        new: &NewReader<'_>,
-    ) -> Result<Option<(SessionId, Vec<PackRow>)>, LedgerError> {
+    fn open_reader(&self, access: &Access, new: &NewReader<'_>) -> Result<Option<OpenedReader>, LedgerError> {
         self.insert_reader(access, new)
     }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
-use crate::controller::ledger::{Access, LedgerError, NewReader, PackRow, StashRow};
+use crate::controller::ledger::{Access, LedgerError, NewReader, OpenedReader, PackRow, StashRow};
 use crate::protocol::{BuildId, SessionId, StashInfo, StashName};
 
 use super::connection::{SqliteLedger, Sync};
@@ -22,7 +22,7 @@ impl SqliteLedger {
         &self,
         access: &Access,
         new: &NewReader<'_>,
-    ) -> Result<Option<(SessionId, Vec<PackRow>)>, LedgerError> {
+    ) -> Result<Option<OpenedReader>, LedgerError> {
         self.write(Sync::Ordered, |transaction| {
             let inserted = transaction
                 .prepare_cached(
@@ -31,10 +31,10 @@ impl SqliteLedger {
                      FROM stashes s JOIN builds b ON b.id = s.build WHERE s.id = ?1",
                 )?
                 .execute(params![new.stash, access.write.0, new.expires_at, new.owner])?;
-            if inserted == 0 {
-                return Ok(None);
-            }
             let session = transaction.last_insert_rowid();
+            let Some(stash) = by_number(transaction, new.stash)?.filter(|_| inserted > 0) else {
+                return Ok(None);
+            };
             let sql = format!(
                 "SELECT {PACK} FROM stash_packs r JOIN packs p ON p.id = r.pack
                  WHERE r.stash = ?1 AND p.state IN (1, 2, 3) ORDER BY p.state = 3, p.id"
@@ -44,7 +44,7 @@ impl SqliteLedger {
             for row in &packs {
                 pin.execute([session, row.id.0])?;
             }
-            Ok(Some((SessionId(session as u64), packs)))
+            Ok(Some(OpenedReader { session: SessionId(session as u64), stash, packs }))
         })
     }
 
@@ -74,7 +74,7 @@ impl SqliteLedger {
     }
 
     pub(super) fn stash_numbered(&self, id: i64) -> Result<Option<StashRow>, LedgerError> {
-        self.read(|transaction| Ok(all(transaction, &format!("{STASH} WHERE s.id = ?1"), [id], stash)?.pop()))
+        self.read(|transaction| by_number(transaction, id))
     }
 
     pub(super) fn stashes_on_quarantined_packs(&self) -> Result<Vec<StashRow>, LedgerError> {
@@ -91,6 +91,10 @@ impl SqliteLedger {
         );
         self.read(|transaction| all(transaction, &sql, [stash], pack))
     }
+}
+
+fn by_number(transaction: &Transaction<'_>, id: i64) -> Result<Option<StashRow>, LedgerError> {
+    Ok(all(transaction, &format!("{STASH} WHERE s.id = ?1"), [id], stash)?.pop())
 }
 
 pub(super) fn of_build(
