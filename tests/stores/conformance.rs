@@ -235,7 +235,8 @@ pub(crate) fn what_was_signed_must_be_sent(bed: &Bed) {
     bed.store.settle(pack).unwrap();
     let mut overwriting = url;
     overwriting.headers.retain(|name, _| !name.contains("match"));
-    bed.put(&overwriting, &noise(7, 100)).unwrap_err();
+    let refused = bed.put(&overwriting, &noise(7, 100)).is_err();
+    assert!(refused || !(bed.promises.create_only || bed.promises.checksum));
     assert_eq!(bed.store.read(pack, 0..100).unwrap(), bytes);
 }
 

@@ -11,9 +11,12 @@ use pannier::model::ObjectKind;
 use crate::bed::{Bed, Promises, blob, intent, name};
 use crate::conformance::conformance;
 use crate::support::noise;
-use crate::support::servers::{BUCKET, Server, seaweedfs, seaweedfs_variables};
+use crate::support::servers::{BUCKET, Server, other_s3, overwriting_s3, seaweedfs, seaweedfs_variables};
 
-const PROMISES: Promises = Promises { create_only: true, length: true, checksum: true, signature: true };
+fn promises() -> Promises {
+    // Ceph 16 compares no checksums.
+    Promises { create_only: true, length: true, checksum: other_s3().is_none(), signature: true }
+}
 
 /// A prefix of its own for each test, so that they share a bucket and see nothing of each other.
 fn url(test: &str) -> StoreUrl {
@@ -27,7 +30,7 @@ fn options(server: &Server) -> StoreOptions {
 fn bed(test: &str) -> Option<Bed> {
     let server: Arc<Server> = seaweedfs(test)?;
     let store = open_store(&url(test), &options(&server)).unwrap();
-    Some(Bed::new(store, PROMISES, server))
+    Some(Bed::new(store, promises(), server))
 }
 
 conformance!(bed);
@@ -40,7 +43,7 @@ mod staged {
         let server: Arc<Server> = seaweedfs(test)?;
         let options = StoreOptions { staging: true, ..options(&server) };
         let store = open_store(&url(&format!("staged/{test}")), &options).unwrap();
-        Some(Bed::new(store, Promises { create_only: false, ..PROMISES }, server))
+        Some(Bed::new(store, Promises { create_only: false, ..promises() }, server))
     }
 
     conformance!(bed);
@@ -49,14 +52,15 @@ mod staged {
 /// Proves that a URL ends by itself.
 #[test]
 fn an_old_url_is_refused() {
+    let Some(bed) = bed("an_old_url_is_refused") else { return };
+    let bytes = noise(1, 100);
+    let pack = bed.stored(&bytes);
     let Some(server) = seaweedfs("an_old_url_is_refused") else { return };
     let mut short = options(&server);
     // Less than `open_store` allows: nobody wants to wait a minute for this.
     short.url_life = Duration::from_secs(1);
     let store = CloudStore::open(&url("an_old_url_is_refused"), &short).unwrap();
-    let bed = Bed::new(Box::new(store), PROMISES, server);
-    let bytes = noise(1, 100);
-    let pack = bed.stored(&bytes);
+    let bed = Bed::new(Box::new(store), promises(), server);
     let absent = name();
     let put = bed.store.sign_put(absent, &intent(&bytes)).unwrap();
     let get = bed.sign_get(pack);
@@ -90,7 +94,7 @@ fn a_prefix_is_a_store_of_its_own() {
     let Some(server) = seaweedfs("a_prefix_is_a_store_of_its_own") else { return };
     let open = |prefix: &str| {
         let url = format!("s3://{BUCKET}/{prefix}").parse().unwrap();
-        Bed::new(open_store(&url, &options(&server)).unwrap(), PROMISES, Arc::clone(&server) as _)
+        Bed::new(open_store(&url, &options(&server)).unwrap(), promises(), Arc::clone(&server) as _)
     };
     let (inner, outer) = (open("nested/in"), open("nested"));
     let pack = inner.stored(b"inside");
@@ -124,6 +128,24 @@ fn what_is_wrong_with_the_credentials_or_the_bucket_is_said() {
     assert!(absent.contains("404") && absent.contains("bucket's name"), "{absent}");
 }
 
+/// Proves that a service is believed to compare a SHA-256 only where it was seen to: one of them takes any bytes.
+#[test]
+fn only_a_service_that_compares_is_believed_to() {
+    let Some(server) = seaweedfs("only_a_service_that_compares_is_believed_to") else { return };
+    let Some(deaf) = overwriting_s3("only_a_service_that_compares_is_believed_to") else { return };
+    let compares = |server: &Server| {
+        let bed = open_store(&url("believed"), &options(server)).unwrap();
+        let answers = [bed.checks_sha256(), bed.checks_sha256()];
+        bed.list(ObjectKind::Pack, &mut |object| panic!("{object:?} was left")).unwrap();
+        answers
+    };
+    assert_eq!((compares(&server), compares(&deaf)), ([promises().checksum; 2], [false; 2]));
+    // Nobody knows yet, so the content is read.
+    let gone = StoreOptions::with_variables(seaweedfs_variables(&deaf).into_iter().collect());
+    drop(deaf);
+    assert!(!open_store(&url("believed"), &gone).unwrap().checks_sha256());
+}
+
 /// Proves that the operator's encryption is part of what is signed: an agent can neither leave it out nor change it.
 #[test]
 fn encryption_is_signed_into_the_put() {
@@ -137,7 +159,7 @@ fn encryption_is_signed_into_the_put() {
         let mut options = options(&server);
         options.encryption = Some(encryption);
         let store = open_store(&url("encryption"), &options).unwrap();
-        let bed = Bed::new(store, PROMISES, Arc::clone(&server) as _);
+        let bed = Bed::new(store, promises(), Arc::clone(&server) as _);
         let url = bed.store.sign_put(name(), &intent(b"x")).unwrap();
         for (header, value) in headers {
             assert_eq!(url.headers[header], value);

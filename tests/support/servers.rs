@@ -22,7 +22,8 @@ pub const BUCKET: &str = "bucket";
 
 /// A store that runs; its data goes with it.
 pub struct Server {
-    child: Child,
+    /// `None` if it was there before.
+    child: Option<Child>,
     /// Where it listens.
     pub port: u16,
     _data: TempDir,
@@ -37,17 +38,27 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
 /// SeaweedFS with the bucket [`BUCKET`], the key `A` and the secret `S`; `None`, said in one line, where it is not
-/// installed. All tests of a program share one.
+/// installed. All tests of a program share one. Where `PANNIER_TESTS_S3_PORT` is set, the service of that kind that listens there.
 pub fn seaweedfs(test: &str) -> Option<Arc<Server>> {
     static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+    if let Some(port) = other_s3() {
+        return Some(Arc::new(Server { child: None, port, _data: tempfile::tempdir().unwrap() }));
+    }
     let weed = installed("venv/bin/weed", test)?;
     Some(shared(&SHARED, || start(10_000, 6, |data, port| weed_command(&weed, data, port), is_weed_ready)))
+}
+
+/// The port on which `tests/ceph` has its gateway.
+pub fn other_s3() -> Option<u16> {
+    std::env::var("PANNIER_TESTS_S3_PORT").ok().map(|port| port.parse().unwrap())
 }
 
 /// A SeaweedFS of the caller's own, to be killed.
@@ -58,18 +69,14 @@ pub fn own_seaweedfs(test: &str) -> Option<Server> {
 
 /// Ends it as a crash would, waits for `away`, and starts it again on its data and ports.
 pub fn kill_and_restart_seaweedfs(server: &mut Server, away: Duration) {
-    server.child.kill().unwrap();
-    server.child.wait().unwrap();
+    let mut child = server.child.take().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
     std::thread::sleep(away);
     let weed = installed("venv/bin/weed", "restart").unwrap();
     let mut command = weed_command(&weed, server._data.path(), server.port);
-    server.child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .current_dir(server._data.path())
-        .spawn()
-        .unwrap();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    server.child = Some(command.current_dir(server._data.path()).spawn().unwrap());
     let until = Instant::now() + PATIENCE;
     while !is_weed_ready(server) {
         assert!(Instant::now() < until, "it does not answer again");
@@ -166,10 +173,10 @@ fn start(
         let log = fs::File::create(data.path().join("server.log")).unwrap();
         let mut command = command(data.path(), port);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).current_dir(data.path());
-        let mut server = Server { child: command.spawn().unwrap(), port, _data: data };
+        let mut server = Server { child: Some(command.spawn().unwrap()), port, _data: data };
         let until = Instant::now() + PATIENCE;
         // One that ended lost a port to somebody else: try others.
-        while server.child.try_wait().unwrap().is_none() {
+        while server.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none()) {
             if ready(&server) {
                 return server;
             }

@@ -37,6 +37,8 @@ pub struct CloudStore {
     parts: Arc<dyn MultipartStore>,
     pub(super) signing: Box<dyn Signing>,
     settling: Striped,
+    /// Whether the service compares a SHA-256 that is signed into a PUT, once that was tried: many that speak S3's protocol do not.
+    compares_sha256: Mutex<Option<bool>>,
 }
 
 /// A bucket's faces, as each cloud's own file opens them.
@@ -82,6 +84,7 @@ impl CloudStore {
             parts: opened.parts,
             signing: opened.signing,
             settling: Striped::default(),
+            compares_sha256: Mutex::default(),
         })
     }
 
@@ -237,7 +240,15 @@ impl Store for CloudStore {
     }
 
     fn checks_sha256(&self) -> bool {
-        self.signing.binds_sha256()
+        if !self.signing.binds_sha256() {
+            return false;
+        }
+        // An answer that nobody got is asked for again.
+        let mut compares = self.compares_sha256.lock().unwrap_or_else(PoisonError::into_inner);
+        if compares.is_none() {
+            *compares = Probe::compares_sha256(self);
+        }
+        compares.unwrap_or(false)
     }
 
     fn has_parts(&self) -> bool {

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 use crate::controller::store::check::Finding;
 use crate::controller::store::error::StoreError;
 use crate::controller::store::{AnswerHeaders, PutIntent, Store, StoredObject};
-use crate::model::{ObjectKind, ObjectName, SignedUrl};
+use crate::model::{ObjectKind, ObjectName, Sha256, SignedUrl};
 
 use super::error::CloudError;
 use super::objects::CloudStore;
@@ -43,21 +44,41 @@ impl Answer {
 }
 
 impl<'a> Probe<'a> {
-    /// Tries everything; later findings are left out where they would only repeat an earlier one.
-    pub(super) fn run(store: &'a CloudStore) -> Vec<Finding> {
+    fn new(store: &'a CloudStore) -> reqwest::Result<Self> {
         // A redirect would carry the signature elsewhere.
         let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
-        let client = match client.build() {
-            Ok(client) => client,
+        Ok(Self { store, client: client.build()?, findings: Vec::new() })
+    }
+
+    /// Tries everything; later findings are left out where they would only repeat an earlier one.
+    pub(super) fn run(store: &'a CloudStore) -> Vec<Finding> {
+        let mut probe = match Self::new(store) {
+            Ok(probe) => probe,
             Err(error) => return vec![wrong("no HTTP client could be made", &error.into())],
         };
-        let mut probe = Self { store, client, findings: Vec::new() };
         let made: Vec<ObjectName> = std::iter::repeat_with(random_name).take(2).flatten().collect();
         if let [object, other] = made[..] {
             probe.look(object, other);
             probe.clean(&made);
         }
         probe.findings
+    }
+
+    /// Whether a PUT is refused for its SHA-256, and for nothing else. `None` if it could not be found out.
+    pub(super) fn compares_sha256(store: &'a CloudStore) -> Option<bool> {
+        let mut probe = Self::new(store).ok()?;
+        let object = random_name()?;
+        let sha256 = digest(&SHA256, CONTENT.0).as_ref().try_into().ok().map(Sha256);
+        let url = store.sign_put(object, &PutIntent { sha256, ..intent(CONTENT) }).ok()?;
+        let mut put = |bytes| Some(probe.send(reqwest::Method::PUT, &url, bytes)?.status);
+        let compares = match put(OTHER.0)? {
+            200..300 => Some(false),
+            400 if matches!(put(CONTENT.0)?, 200..300) => Some(true),
+            _ => None,
+        };
+        // Nine bytes that stay, at worst.
+        let _ = store.delete(&StoredObject::finished(object));
+        compares
     }
 
     /// Ends at the first thing without which the rest cannot be tried.
@@ -82,6 +103,13 @@ impl<'a> Probe<'a> {
         };
         if self.store.signing.binds_checksum() {
             self.try_other_bytes(other);
+        }
+        if self.store.signing.binds_sha256() {
+            self.say(Finding::fine(if self.store.checks_sha256() {
+                "the store compares the SHA-256 of artifacts"
+            } else {
+                "the store does not compare the SHA-256 of artifacts: the controller reads each once"
+            }));
         }
         if is_kept {
             self.read_back(object);

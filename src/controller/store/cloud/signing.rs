@@ -51,7 +51,7 @@ pub(super) trait Signing: Send + Sync {
     /// Whether other bytes of the same length are refused by the store itself, rather than found at the commit.
     fn binds_checksum(&self) -> bool;
 
-    /// Whether that checksum may be a SHA-256.
+    /// Whether that checksum may be a SHA-256; whether the service compares it is another question.
     fn binds_sha256(&self) -> bool {
         false
     }
