@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::multipart::{MultipartStore, PartId};
@@ -26,6 +26,9 @@ use super::probe::Probe;
 use super::s3;
 use super::signing::Signing;
 
+/// How soon a service that did not answer is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
+
 /// A store in a bucket of S3, GCS or Azure.
 pub struct CloudStore {
     pub(super) bridge: Bridge,
@@ -37,8 +40,8 @@ pub struct CloudStore {
     parts: Arc<dyn MultipartStore>,
     pub(super) signing: Box<dyn Signing>,
     settling: Striped,
-    /// Whether the service compares a SHA-256 that is signed into a PUT, once that was tried: many that speak S3's protocol do not.
-    compares_sha256: Mutex<Option<bool>>,
+    /// Whether the service compares a SHA-256 that is signed into a PUT, and when that was tried: many that speak S3's protocol do not.
+    compares_sha256: Mutex<Option<(Option<bool>, Instant)>>,
 }
 
 /// A bucket's faces, as each cloud's own file opens them.
@@ -243,11 +246,10 @@ impl Store for CloudStore {
         if !self.signing.binds_sha256() {
             return false;
         }
-        // An answer that nobody got is asked for again.
-        let mut compares = self.compares_sha256.lock().unwrap_or_else(PoisonError::into_inner);
-        if compares.is_none() {
-            *compares = Probe::compares_sha256(self);
-        }
+        let mut known = self.compares_sha256.lock().unwrap_or_else(PoisonError::into_inner);
+        let tried = known.filter(|(compares, at)| compares.is_some() || at.elapsed() < TRY_AGAIN);
+        let (compares, _) =
+            *known.insert(tried.unwrap_or_else(|| (Probe::compares_sha256(self), Instant::now())));
         compares.unwrap_or(false)
     }
 
