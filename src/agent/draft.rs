@@ -251,3 +251,23 @@ fn hard_links(found: &[Found]) -> HashMap<usize, usize> {
     }
     links
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Proves that a stash without owners is not taken for one with them, nor one walk for another.
+    #[test]
+    fn a_fingerprint_is_of_walk_and_owners() {
+        let walk = |bytes| Walk {
+            found: Vec::new(),
+            skipped: Vec::new(),
+            fingerprint: Digest::of(bytes),
+            started: Timestamp::default(),
+        };
+        let same = fingerprint(&walk(b"a"), false);
+        assert_eq!(fingerprint(&walk(b"a"), false), same);
+        assert_ne!(fingerprint(&walk(b"a"), true), same);
+        assert_ne!(fingerprint(&walk(b"b"), false), same);
+    }
+}

@@ -108,7 +108,7 @@ impl<'a> Probe<'a> {
             self.say(Finding::fine(if self.store.checks_sha256() {
                 "the store compares the SHA-256 of artifacts"
             } else {
-                "the store does not compare the SHA-256 of artifacts: the controller reads each once"
+                "the store was not seen to compare the SHA-256 of artifacts: the controller reads each once"
             }));
         }
         if is_kept {
